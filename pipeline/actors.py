@@ -1,0 +1,159 @@
+"""Map a worker over shards with Ray actors. With backbone/train.py this is the only module that imports ray.
+
+A worker is a plain class: its constructor loads models once, calling it with a task does the work of one shard and
+writes it. What travels through Ray's object store is paths and row ranges, never image bytes.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from pipeline.errors import ClusterError, LikenessError
+
+Result = TypeVar("Result")
+
+# Spinning OpenMP threads on shared cores can be over 30 times slower: one thread per worker, parallel by processes.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+# Ray's token authentication is switched on by a local ray.init() and then breaks a later `ray job submit`.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+MAX_TRIES = 3
+
+
+def connect() -> None:
+    """Join the Ray that RAY_ADDRESS names, or start a local one for this process and its children.
+
+    Raises:
+        ClusterError: RAY_ADDRESS is set and nothing answers there.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    environment = {"env_vars": ONE_THREAD | forwarded_environment()}
+    try:
+        if address:
+            ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(
+                num_cpus=os.cpu_count(),
+                include_dashboard=False,
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=200 * 2**20,
+                _temp_dir=tempfile.mkdtemp(prefix="ray-"),
+            )
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray to connect to at RAY_ADDRESS={address} ({error}): start one with `ray start --head`, or unset it"
+        ) from error
+
+
+def forwarded_environment() -> dict[str, str]:
+    """What workers must see of the driver's environment: DVC's variables and ours (Ray does not pass them on)."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("DVC", "LIKENESS"))}
+
+
+def map_shards(
+    make_worker: Callable[[], Callable[[Any], Result]],
+    tasks: Sequence[Any],
+    description: str,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Call a worker on every task, on as many actors as the cluster has cores; results come as they finish.
+
+    Args:
+        make_worker: builds the worker inside the actor, for instance functools.partial(FaceWorker, settings).
+        tasks: small picklable values.
+        description: the label of the progress bar.
+        workers: number of actors; by default one per core, at most one per task.
+
+    A task whose actor dies goes to another actor, at most MAX_TRIES times in all; an error that a worker raises is
+    raised here after the other tasks have finished, so that one bad shard costs no good one.
+
+    Raises:
+        LikenessError: what the worker raised.
+        ClusterError: actors kept dying on a task.
+    """
+    if not tasks:
+        return
+    connect()
+    import ray
+
+    count = min(len(tasks), workers or int(ray.cluster_resources().get("CPU", 1)))
+    pool = _Pool(make_worker, count)
+    try:
+        yield from tqdm(pool.map(tasks), total=len(tasks), desc=description, unit="shard", mininterval=1.0)
+    finally:
+        pool.close()
+    pool.raise_first_error()
+
+
+class _Pool:
+    """A bounded pool of actors with one task in flight each, and requeueing of tasks whose actor died."""
+
+    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]], count: int) -> None:
+        import ray
+
+        self._ray = ray
+        self._actor_class = ray.remote(num_cpus=1, max_restarts=0)(_Actor)
+        self._make_worker = make_worker
+        self._idle = [self._start() for _ in range(count)]
+        self._errors: list[BaseException] = []
+
+    def map(self, tasks: Sequence[Any]) -> Iterator[Any]:
+        waiting = [(task, 1) for task in reversed(tasks)]
+        running: dict[Any, tuple[Any, Any, int]] = {}
+        while waiting or running:
+            while waiting and self._idle:
+                task, attempt = waiting.pop()
+                actor = self._idle.pop()
+                running[actor.call.remote(task)] = (actor, task, attempt)
+            done, _ = self._ray.wait(list(running), num_returns=1)
+            actor, task, attempt = running.pop(done[0])
+            try:
+                yield self._ray.get(done[0])
+                self._idle.append(actor)
+            except self._ray.exceptions.ActorDiedError as error:
+                self._replace(task, attempt, error, waiting)
+            except Exception as error:
+                self._errors.append(error)
+                self._idle.append(actor)
+
+    def raise_first_error(self) -> None:
+        """Raise the first error that a worker raised, as itself."""
+        if not self._errors:
+            return
+        error = self._errors[0]
+        cause = getattr(error, "cause", None) or error
+        raise cause if isinstance(cause, LikenessError) else error
+
+    def close(self) -> None:
+        for actor in self._idle:
+            self._ray.kill(actor)
+
+    def _start(self) -> Any:
+        return self._actor_class.remote(self._make_worker)
+
+    def _replace(self, task: Any, attempt: int, error: Exception, waiting: list[tuple[Any, int]]) -> None:
+        self._idle.append(self._start())
+        if attempt < MAX_TRIES:
+            waiting.append((task, attempt + 1))
+        else:
+            self._errors.append(ClusterError(f"workers died {attempt} times on task {task!r}: {error}"))
+
+
+class _Actor:
+    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]) -> None:
+        self._worker = make_worker()
+
+    def call(self, task: Any) -> Any:
+        return self._worker(task)

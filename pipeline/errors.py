@@ -1,0 +1,80 @@
+"""The errors of Likeness, and how a command ends on one: one clear sentence and a non-zero exit.
+
+LikenessError
+├── SettingsError      a setting is unknown, misspelt or of the wrong type
+├── MissingInput       a weight file, model directory or input folder is not there, or is empty
+├── ShardError         a shard is corrupt or does not have the columns it must have
+├── StorageError       the disk is full or a folder cannot be written
+├── ClusterError       there is no Ray to connect to, or its workers keep dying
+└── TrainingError      training cannot go on (a loss that is not finite, say)
+"""
+
+import difflib
+import errno
+import sys
+from collections.abc import Callable, Iterable
+
+EXIT_CODE = 2
+
+
+class LikenessError(Exception):
+    """Something a person can mend; its text says what was found, what was expected, where, and what to do."""
+
+
+class SettingsError(LikenessError):
+    """A setting is unknown, misspelt or of the wrong type."""
+
+
+class MissingInput(LikenessError):
+    """A weight file, model directory or input folder is not there, or is empty."""
+
+
+class ShardError(LikenessError):
+    """A shard is corrupt or does not have the columns that its folder's schema asks for."""
+
+
+class StorageError(LikenessError):
+    """The disk is full or a folder cannot be written."""
+
+
+class ClusterError(LikenessError):
+    """There is no Ray to connect to, or its workers keep dying."""
+
+
+class TrainingError(LikenessError):
+    """Training cannot go on, for instance because its loss is no longer finite."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """'; did you mean x?' when a known word is close to `word`, else the list of known words."""
+    choices = sorted(known)
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(choices) or 'none'}"
+
+
+def storage_error(error: OSError) -> StorageError | None:
+    """The sentence for an operating system error about space or permission; None for any other error."""
+    where = error.filename or "the output folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(f"no space left while writing {where}: free some and run again, finished shards are kept")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"cannot write {where}: make the folder writable and run again, finished shards are kept")
+    return None
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command; a LikenessError or a storage error ends it with one sentence on stderr and exit code 2."""
+    try:
+        main()
+    except LikenessError as error:
+        sys.exit(_fail(error))
+    except OSError as error:
+        known = storage_error(error)
+        if known is None:
+            raise
+        sys.exit(_fail(known))
+
+
+def _fail(error: LikenessError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return EXIT_CODE

@@ -1,0 +1,46 @@
+"""A weak perspective camera: rotate, scale, shift.
+
+Pixels: x to the right, y down, and (0, 0) is the centre of the first pixel. Depth grows towards the viewer.
+Yaw turns the face to the image's right, pitch lifts the chin, roll tilts the head clockwise as seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Angles in degrees; `scale` in pixels per unit of the head; `tx`, `ty` the pixel of the head's origin."""
+
+    yaw: float
+    pitch: float
+    roll: float
+    scale: float
+    tx: float
+    ty: float
+
+    def rotation(self) -> Floats:
+        """Matrix (3, 3) from head axes to viewer axes (x right, y up, z towards the viewer)."""
+        return rotation(self.yaw, self.pitch, self.roll)
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> Floats:
+    """Rotation matrix (3, 3): first yaw about y, then pitch about x, then roll about z; degrees."""
+    y, p, r = np.deg2rad([yaw, pitch, -roll])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return (about_z @ about_x @ about_y).astype(np.float32)
+
+
+def project(vertices: Floats, camera: Camera) -> tuple[Floats, Floats]:
+    """Pixels (..., V, 2) and depths (..., V), in pixels too, of vertices (..., V, 3)."""
+    turned = vertices @ camera.rotation().T * np.float32(camera.scale)
+    origin = np.array([camera.tx, camera.ty], np.float32)
+    return turned[..., :2] * np.array([1, -1], np.float32) + origin, turned[..., 2]

@@ -1,0 +1,255 @@
+"""params.yaml and a profile's overrides, as typed settings. Unknown keys are errors.
+
+`profile:` in params.yaml names the file in profiles/ that is laid over it. A profile changes where weights and images
+come from and how much is made, never which code runs.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from pipeline.errors import SettingsError, did_you_mean
+
+Section = TypeVar("Section")
+
+PARAMS = Path("params.yaml")
+PROFILES = Path("profiles")
+
+
+@dataclass(frozen=True)
+class Models:
+    """Where the pretrained parts lie: the pack of the world, or published weights."""
+
+    recogniser_a: str  # FaceAnalysis directory that detects, finds landmarks, conditions and may supervise
+    recogniser_b: str  # FaceAnalysis directory that only scores
+    recogniser_c: str  # FaceAnalysis directory that only scores
+    image_text: str  # open_clip directory
+    backbone: str  # diffusers pipeline directory
+    head: str  # 3D head, .npz of ours
+    allow_non_commercial: bool  # refuse parts whose licence forbids commercial use when false
+
+
+@dataclass(frozen=True)
+class World:
+    """The drawn population and its gallery web site. people: 0 writes an empty site."""
+
+    people: int
+    portraits_per_person: int
+    groups: int
+    circle: int  # people who appear in groups with each other: a split never cuts a circle
+    seed: int
+    photos_per_shard: int
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """What is fetched, how politely, and on which legal basis."""
+
+    seeds: tuple[str, ...]  # page URLs where the crawl starts
+    url_lists: tuple[str, ...]  # text files with one image URL per line
+    serve: str  # folder that is served over loopback during the crawl; empty: none
+    hosts: Mapping[str, str]  # host pattern -> address; only for loopback worlds
+    user_agent: str
+    collection_mode: str  # consented, licensed or targeted
+    legal_basis: str
+    licence: str  # SPDX id of the pictures
+    requests_per_second: float  # per host
+    connections_per_host: int
+    retries: int
+    timeout_seconds: float
+    max_bytes: int
+    min_side: int  # pixels
+    max_pages: int
+    near_duplicate_bits: int  # differing bits of the perceptual hash up to which two pictures are one
+    photos_per_shard: int
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Detection, alignment, embedding and grading of faces."""
+
+    detector_size: int  # pixels, a multiple of 32
+    detector_threshold: float
+    landmarks: str  # recogniser (the pack's 68 points) or face_alignment
+    landmark_weights: str  # directory with face-alignment's weight files; empty with landmarks: recogniser
+    min_face: int  # pixels, shorter side of the box
+    min_sharpness: float
+    max_yaw: float  # degrees
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Clustering of embeddings into identities; nothing here is fitted on labels."""
+
+    neighbours: int
+    min_faces: int
+    min_cohesion: float
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Fitting of the 3D head to landmarks."""
+
+    shape_weight: float
+    expression_weight: float
+    iterations: int
+    max_residual: float  # share of the outer eye distance
+    identities_per_shard: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Captions, splits and training shards."""
+
+    validation_share: float
+    test_share: float
+    references: int  # per person
+    photos_per_shard: int
+    benchmark: str  # name of the case list, pipeline/benchmarks/<name>.yaml
+    seed: int
+
+
+@dataclass(frozen=True)
+class Train:
+    """The budget that every method gets, and how it is spent."""
+
+    images: int  # training images seen, summed over a method's stages
+    batch: int  # images per step over all ranks
+    ranks: int
+    learning_rate: float
+    checkpoint_seconds: float
+    preview_images: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Sampling of benchmark cases."""
+
+    protocols: tuple[str, ...]  # free, layout
+    steps: int
+    guidance: float
+    cases_per_shard: int
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Metrics and the faces they score."""
+
+    detector_size: int
+    detector_threshold: float
+    cases_per_shard: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Statistics and pages."""
+
+    title: str
+    draws: int  # bootstrap draws
+    confidence: float
+    gallery_cases: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on; one section per stage."""
+
+    profile: str
+    models: Models
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    world: World
+    crawl: Crawl
+    faces: Faces
+    identities: Identities
+    shapes: Shapes
+    samples: Samples
+    train: Train
+    generate: Generate
+    evaluate: Evaluate
+    report: Report
+
+
+def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
+    """Read params.yaml and lay the profile that it names over it.
+
+    Raises:
+        SettingsError: a file is missing or not YAML, a key is unknown or missing, or a value has the wrong type.
+    """
+    base = _mapping(params)
+    name = str(base.get("profile", ""))
+    overrides = _mapping(profiles / f"{name}.yaml")
+    return build(Settings, merge(base, overrides, str(profiles / f"{name}.yaml")), str(params))
+
+
+def merge(base: Mapping[str, Any], overrides: Mapping[str, Any], where: str, path: str = "") -> dict[str, Any]:
+    """`base` with the values of `overrides`; mappings are merged key by key.
+
+    Raises:
+        SettingsError: an override names a key that `base` does not have.
+    """
+    merged = dict(base)
+    for key, value in overrides.items():
+        if key not in base:
+            raise SettingsError(f"{where}: unknown setting {path}{key}{did_you_mean(key, base)}")
+        inner = base[key]
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and bool(inner)
+        merged[key] = merge(inner, value, where, f"{path}{key}.") if both else value
+    return merged
+
+
+def build(cls: type[Section], values: Any, where: str, path: str = "") -> Section:
+    """Build a settings dataclass from plain YAML values, checking names and types.
+
+    Raises:
+        SettingsError: naming the file, the dotted setting and what was expected.
+    """
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where}: {path.rstrip('.') or 'the file'} must be a section, found {values!r}")
+    fields = typing.get_type_hints(cls)
+    for key in values:
+        if key not in fields:
+            raise SettingsError(f"{where}: unknown setting {path}{key}{did_you_mean(key, fields)}")
+    if absent := [name for name in fields if name not in values]:
+        raise SettingsError(f"{where}: missing setting {path}{absent[0]}: add it")
+    return cls(**{name: _value(kind, values[name], where, f"{path}{name}") for name, kind in fields.items()})
+
+
+def _value(kind: Any, value: Any, where: str, path: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return build(typing.cast(type, kind), value, where, f"{path}.")
+    origin = typing.get_origin(kind)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(typing.get_args(kind)[0], item, where, path) for item in value)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
+        return dict(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    raise SettingsError(f"{where}: {path} must be {_name(kind)}, found {value!r}")
+
+
+def _name(kind: Any) -> str:
+    return {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}.get(
+        getattr(kind, "__name__", ""), "a list" if typing.get_origin(kind) is tuple else str(kind)
+    )
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path} does not exist: run from the project's root, or mend `profile:`") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise SettingsError(f"{path} must hold sections, found {loaded!r}")
+    return loaded
