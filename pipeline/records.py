@@ -24,10 +24,23 @@ def vector(length: int) -> pa.DataType:
     return pa.list_(pa.float32(), length)
 
 
-# data/world: one row per drawn photo; image files of the site lie beside it under site/<host>/...
+# data/world, site-*.parquet: the gallery web site, one row per URL that answers with something
+SITE = pa.schema(
+    [
+        ("host", pa.string()),
+        ("path", pa.string()),  # with its query; a final * stands for anything
+        ("status", pa.int32()),
+        ("headers", pa.list_(pa.string())),  # "Name: value"
+        ("refusals", pa.int32()),  # so many requests are first answered 429 with Retry-After: 1
+        ("body", pa.binary()),
+    ]
+)
+
+# data/world, truth-*.parquet: one row per drawn photo
 TRUTH = pa.schema(
     [
         ("url", pa.string()),  # where the site shows it
+        ("offered", pa.string()),  # what a polite crawl makes of it: kept, robots or opt_out
         ("sha256", pa.string()),  # of the file's bytes, so that a crawled photo finds its truth
         ("caption", pa.string()),
         ("width", pa.int32()),
@@ -60,15 +73,15 @@ TRUTH = pa.schema(
 URLS = pa.schema(
     [
         ("url", pa.string()),
-        ("url_id", pa.string()),  # 16 hex digits of the canonical URL's sha256
+        ("url_id", pa.string()),  # first 16 hex digits of the URL's sha256
         ("kind", pa.string()),  # page or image
-        ("outcome", pa.string()),  # kept, duplicate, never (will not be asked again) or later (worth another try)
-        ("reject", pa.string()),  # reason when the outcome is not kept: robots, opt_out, not_found, corrupt, ...
+        ("outcome", pa.string()),  # kept, read (a page), duplicate, never (not asked again) or later (worth a try)
+        ("reject", pa.string()),  # reason of never and later: robots, opt_out, not_found, bad_image, ...; else null
         ("detail", pa.string()),  # evidence: the header, the status, the decoder's words
         ("final_url", pa.string()),  # after redirects
         ("status", pa.int32()),  # HTTP status, 0 when none was received
-        ("sha256", pa.string()),  # of the bytes received
-        ("photo_id", pa.string()),  # the photo that these bytes are (or duplicate)
+        ("sha256", pa.string()),  # of the bytes received; null when none were
+        ("photo_id", pa.string()),  # the photo that these bytes are or duplicate; else null
         ("page_url", pa.string()),  # the page that links here
     ]
 )

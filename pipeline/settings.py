@@ -51,9 +51,10 @@ class Crawl:
     """What is fetched, how politely, and on which legal basis."""
 
     seeds: tuple[str, ...]  # page URLs where the crawl starts
-    url_lists: tuple[str, ...]  # text files with one image URL per line
+    url_lists: tuple[str, ...]  # text files with one image URL per line, a tab and a caption may follow it
+    scope: tuple[str, ...]  # host patterns that may be asked at all: nothing is collected untargeted
     serve: str  # folder that is served over loopback during the crawl; empty: none
-    hosts: Mapping[str, str]  # host pattern -> address; only for loopback worlds
+    hosts: Mapping[str, str]  # host pattern -> loopback address or address:port; without a port, that of `serve`
     user_agent: str
     collection_mode: str  # consented, licensed or targeted
     legal_basis: str
@@ -65,6 +66,8 @@ class Crawl:
     max_bytes: int
     min_side: int  # pixels
     max_pages: int
+    max_depth: int  # clicks from a seed page
+    takedown: str  # text file with a URL, sha256 or photo id per line that is never kept again; empty: none
     near_duplicate_bits: int  # differing bits of the perceptual hash up to which two pictures are one
     photos_per_shard: int
 
@@ -95,8 +98,10 @@ class Identities:
 class Shapes:
     """Fitting of the 3D head to landmarks."""
 
-    shape_weight: float
-    expression_weight: float
+    landmark_noise: float  # expected error of a landmark, share of the outer eye distance: what the priors weigh against
+    contour_weight: float  # of the jaw line's 17 points, whose place along the skin nobody marks; inner points weigh 1
+    shape_weight: float  # of the normal prior on shape coefficients
+    expression_weight: float  # of the normal prior on expression coefficients
     iterations: int
     max_residual: float  # share of the outer eye distance
     identities_per_shard: int
