@@ -76,7 +76,7 @@ def combine(coefficients: ArrayLike, basis: Floats) -> Floats:
     if weights.ndim == 1:  # most weights of an expression are zero, and skipping them saves most of the time
         used = np.flatnonzero(weights)
         weights, basis = weights[used], basis[used]
-    flat = weights @ basis.reshape(len(basis), -1)
+    flat = weights @ basis.reshape(len(basis), basis.shape[1] * basis.shape[2])
     return flat.reshape(*weights.shape[:-1], *basis.shape[1:])
 
 
