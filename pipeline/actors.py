@@ -6,6 +6,7 @@ writes it. What travels through Ray's object store is paths and row ranges, neve
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ def connect() -> None:
     if ray.is_initialized():
         return
     address = os.environ.get("RAY_ADDRESS")
+    _check_reachable(address)
     environment = {"env_vars": ONE_THREAD | forwarded_environment()}
     try:
         if address:
@@ -52,9 +54,24 @@ def connect() -> None:
                 _temp_dir=tempfile.mkdtemp(prefix="ray-"),
             )
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"no Ray to connect to at RAY_ADDRESS={address} ({error}): start one with `ray start --head`, or unset it"
-        ) from error
+        raise _no_ray(address, error) from error
+
+
+def _check_reachable(address: str | None) -> None:
+    """Fail in seconds where nothing listens: ray.init itself would try for many minutes."""
+    host, _, port = (address or "").rpartition("/")[2].rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise _no_ray(address, error) from error
+
+
+def _no_ray(address: str | None, error: Exception) -> ClusterError:
+    return ClusterError(
+        f"no Ray to connect to at RAY_ADDRESS={address} ({error}): start one with `ray start --head`, or unset it"
+    )
 
 
 def forwarded_environment() -> dict[str, str]:
@@ -141,7 +158,7 @@ class _Pool:
             self._ray.kill(actor)
 
     def _start(self) -> Any:
-        return self._actor_class.remote(self._make_worker)
+        return self._actor_class.remote(self._make_worker, os.getcwd())
 
     def _replace(self, task: Any, attempt: int, error: Exception, waiting: list[tuple[Any, int]]) -> None:
         self._idle.append(self._start())
@@ -152,7 +169,10 @@ class _Pool:
 
 
 class _Actor:
-    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]) -> None:
+    """Runs a worker in the driver's folder: a Ray started by hand runs its processes wherever it was started."""
+
+    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]], folder: str) -> None:
+        os.chdir(folder)
         self._worker = make_worker()
 
     def call(self, task: Any) -> Any:

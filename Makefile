@@ -1,0 +1,42 @@
+# make demo    set up, run the whole flow in the world profile, say where the report is
+# make test    set up, run the tests
+# make check   ruff and mypy
+# make pack    rebuild the world's model pack from nothing (hours; resumes)
+# make published   the published run (hours; resumes)
+# make bench   side-by-side measurements
+PYTHON ?= python3.11
+KEY := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/likeness/$(KEY)
+BIN := $(VENV)/bin
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) DVC_NO_ANALYTICS=1
+
+.PHONY: setup demo test check pack published bench real
+.DEFAULT_GOAL := demo
+
+setup: $(VENV)/.ready
+
+# An environment is named by what it was made from, so that clones with the same requirements share one.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev .
+	touch $@
+
+demo: setup
+	$(RUN) $(BIN)/dvc repro
+	@echo "The report: $(CURDIR)/reports/latest/index.html"
+
+test: setup
+	$(RUN) $(BIN)/python -m pytest
+
+check: setup
+	$(RUN) $(BIN)/ruff check .
+	$(RUN) $(BIN)/ruff format --check .
+	$(RUN) $(BIN)/mypy
+
+pack: setup
+	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
+
+bench: setup
+	$(RUN) $(BIN)/python -m pytest tests/benchmarks -m "" --benchmarks
