@@ -98,7 +98,9 @@ class Identities:
 class Shapes:
     """Fitting of the 3D head to landmarks."""
 
-    landmark_noise: float  # expected error of a landmark, share of the outer eye distance: what the priors weigh against
+    landmark_noise: (
+        float  # expected error of a landmark, share of the outer eye distance: what the priors weigh against
+    )
     contour_weight: float  # of the jaw line's 17 points, whose place along the skin nobody marks; inner points weigh 1
     shape_weight: float  # of the normal prior on shape coefficients
     expression_weight: float  # of the normal prior on expression coefficients
@@ -169,6 +171,7 @@ class Settings:
     profile: str
     models: Models
     methods: tuple[str, ...]
+    bounds: tuple[str, ...]  # what is generated beside the methods: pipeline/bounds.py
     metrics: tuple[str, ...]
     world: World
     crawl: Crawl
