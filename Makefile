@@ -35,6 +35,16 @@ check: setup
 	$(RUN) $(BIN)/ruff format --check .
 	$(RUN) $(BIN)/mypy
 
+# Another profile takes the same road: the line `profile:` of params.yaml says which one is in force.
+real: setup
+	$(RUN) $(BIN)/python -m pipeline.settings use real > /dev/null
+	$(RUN) $(BIN)/dvc repro samples
+
+published: setup
+	$(RUN) $(BIN)/python -m pipeline.settings use published > /dev/null
+	$(RUN) $(BIN)/dvc repro
+	$(RUN) $(BIN)/python -m stages.report --publish
+
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
 

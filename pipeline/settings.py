@@ -4,7 +4,9 @@
 come from and how much is made, never which code runs.
 """
 
+import argparse
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pipeline.errors import SettingsError, did_you_mean
+from pipeline.errors import SettingsError, did_you_mean, run
 
 Section = TypeVar("Section")
 
@@ -261,3 +263,32 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise SettingsError(f"{path} must hold sections, found {loaded!r}")
     return loaded
+
+
+def use(profile: str, params: Path = PARAMS, profiles: Path = PROFILES) -> None:
+    """Make `profile` the one that params.yaml names. The rest of the file, comments included, stays as it is.
+
+    Raises:
+        SettingsError: there is no such profile; the message names the closest one.
+    """
+    known = [path.stem for path in profiles.glob("*.yaml")]
+    if profile not in known:
+        raise SettingsError(f"no {profile}.yaml in {profiles}/{did_you_mean(profile, known)}")
+    text = re.sub(r"^profile:.*$", f"profile: {profile}", params.read_text(), count=1, flags=re.MULTILINE)
+    params.write_text(text)
+
+
+def main() -> None:
+    """`python -m pipeline.settings use real` chooses a profile; without arguments the settings in force are printed."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("use", nargs="*", metavar="use PROFILE", help="choose a profile from profiles/")
+    words = parser.parse_args().use
+    if len(words) == 2 and words[0] == "use":
+        use(words[1])
+    elif words:
+        parser.error(f"expected `use PROFILE`, found {' '.join(words)}")
+    print(yaml.safe_dump(dataclasses.asdict(load()), sort_keys=False), end="")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -77,3 +77,13 @@ def test_a_file_that_is_not_yaml_is_said_so(project: Path) -> None:
     (project / "params.yaml").write_text("a: [")
     with pytest.raises(SettingsError, match="is not YAML"):
         load(project)
+
+
+def test_a_profile_is_chosen_in_place(project: Path) -> None:
+    (project / "profiles" / "small.yaml").write_text("world: {people: 5}\n")
+    before = (project / "params.yaml").read_text()
+    settings.use("small", project / "params.yaml", project / "profiles")
+    assert load(project).world.people == 5
+    assert (project / "params.yaml").read_text() == before.replace("profile: world", "profile: small")
+    with pytest.raises(SettingsError, match="did you mean small"):
+        settings.use("smal", project / "params.yaml", project / "profiles")
