@@ -104,6 +104,29 @@ def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
         raise ShardError(f"{where}: a column does not fit its schema: {error}") from error
 
 
+def write_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
+    """Write <folder>/metrics.json, what `dvc metrics show` and the report print: sorted keys, floats to 6 digits.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
+    where = Path(folder) / "metrics.json"
+    temporary = where.with_name(f".{where.name}{TEMPORARY}")
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
+        os.replace(temporary, where)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(error) or error from error
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 6) if isinstance(value, float) else value
+
+
 def read(path: Path | str, columns: Sequence[str] | None = None, schema: pa.Schema | None = None) -> pa.Table:
     """Read one shard, from a local path or any URI that pyarrow knows.
 

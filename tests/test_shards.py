@@ -129,3 +129,8 @@ def test_code_version_reads_packages_and_modules() -> None:
     assert shards.code_version("pipeline/shards", "pipeline/images") == shards.code_version(
         "pipeline/images", "pipeline/shards"
     )
+
+
+def test_metrics_are_sorted_and_rounded(tmp_path: Path) -> None:
+    shards.write_metrics(tmp_path / "faces", {"b": 1 / 3, "a": {"kept": 2}})
+    assert (tmp_path / "faces/metrics.json").read_text() == '{\n  "a": {\n    "kept": 2\n  },\n  "b": 0.333333\n}\n'
