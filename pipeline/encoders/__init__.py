@@ -1,0 +1,1 @@
+"""Encoders of images, faces and text that stages and methods share."""

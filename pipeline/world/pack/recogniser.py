@@ -1,0 +1,167 @@
+"""Recognisers A, B and C: trained on different people, with different networks, margins and seeds.
+
+Reads `data/pack/drawn/p1`, `p2` or `p3`; writes `models/recogniser_<which>/recognition.onnx`, for A also
+`recogniser.safetensors` with equal outputs, and a card. Run alone:
+`python -m pipeline.world.pack.recogniser --which a`.
+
+Loss: margin softmax. A and C add an angle (ArcFace, Deng et al. 2019, equation 3), B subtracts from the cosine
+(CosFace, Wang et al. 2018, equation 4). The margin grows over the first part of the training, since a small
+network that starts with the whole margin does not start to learn. Crops are never mirrored: moles are on one side, and
+tell people apart.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from insightface.utils.face_align import arcface_dst
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.encoders.recogniser import SIDE
+from pipeline.encoders.residual import ResidualNet
+from pipeline.world.pack import draw, export, settings
+from pipeline.world.pack.faces import FaceSet, Floats, Pixels, recompress, shrink, similarity, spoil
+from pipeline.world.pack.fit import Batch, Training, fit
+from pipeline.world.pack.nets import BottleneckNet, PlainNet
+
+NETS: dict[str, Callable[..., nn.Module]] = {"a": ResidualNet, "b": PlainNet, "c": BottleneckNet}
+
+
+@dataclass(frozen=True)
+class RecogniserSettings:
+    """What distinguishes a recogniser."""
+
+    population: str
+    sizes: dict[str, Any]  # of its network
+    margin: str  # `angle` (ArcFace) or `cosine` (CosFace)
+    amount: float
+    scale: float
+    training: dict[str, Any]
+
+
+class MarginSoftmax(nn.Module):
+    """A network and one direction per person; the right person's logit is made smaller by a margin."""
+
+    def __init__(self, net: nn.Module, dimension: int, people: int, margin: str, amount: float, scale: float) -> None:
+        super().__init__()
+        self.net = net
+        self.people = nn.Parameter(torch.randn(people, dimension) * 0.05)
+        self.margin, self.amount, self.scale = margin, amount, scale
+
+    def forward(self, pixels: Tensor, person: Tensor, done: float) -> Tensor:
+        """Loss of pixels (B, 3, 112, 112) that show `person` (B,); `done` is the share of the training so far."""
+        embedding = F.normalize(self.net(pixels).float())
+        with torch.autocast(pixels.device.type, enabled=False):
+            cosine = (embedding @ F.normalize(self.people).T).clamp(-1 + 1e-6, 1 - 1e-6)
+            right = cosine.gather(1, person[:, None])
+            cosine = cosine.scatter(1, person[:, None], self._with_margin(right, self.amount * min(1.0, done / 0.3)))
+            return F.cross_entropy(self.scale * cosine, person)
+
+    def _with_margin(self, cosine: Tensor, amount: float) -> Tensor:
+        if self.margin == "cosine":
+            return cosine - amount
+        # Beyond pi - m the angle would turn back; there the straight line of equal slope goes on.
+        turned = torch.cos(torch.acos(cosine) + amount)
+        return torch.where(cosine > -np.cos(amount), turned, cosine - amount * np.sin(amount))
+
+
+class Crops:
+    """Aligned crops of a population, imperfect as detection and photography make them."""
+
+    def __init__(self, faces: FaceSet, batch: int, seed: int) -> None:
+        self._faces, self._kps, self._person = faces, faces.kps, faces.person
+        self._batch, self._seed = batch, seed
+
+    def __call__(self, index: int) -> Batch:
+        """Batch number `index`: every face once per epoch, in an order of its own."""
+        per_epoch = len(self._faces) // self._batch
+        epoch, place = divmod(index, per_epoch)
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._faces))
+        chosen = order[place * self._batch : (place + 1) * self._batch]
+        chance = np.random.default_rng([self._seed, epoch, place])
+        crops = np.stack([crop(self._faces.photo(face), self._kps[face], chance) for face in chosen])
+        return {"pixels": to_pixels(crops), "person": torch.from_numpy(self._person[chosen])}
+
+
+def crop(photo: Pixels, kps: Floats, chance: np.random.Generator) -> Pixels:
+    """One aligned crop (112, 112, 3) of the face at `kps` (5, 2), with a detector's error and a camera's faults.
+
+    Half of the larger faces are made smaller first, down to what a face has in a group photograph.
+    """
+    eyes = float(np.linalg.norm(kps[1] - kps[0]))
+    smallest = min(1.0, 11.0 / max(eyes, 1.0))
+    if chance.random() < 0.5 and smallest < 0.9:
+        photo, factor = shrink(photo, chance.uniform(smallest, 1.0))
+        kps = kps * factor
+    if chance.random() < 0.25:
+        photo = recompress(photo, int(chance.integers(50, 96)))
+    spread = np.linalg.norm(kps[1] - kps[0]) * (0.025 if chance.random() < 0.8 else 0.06)
+    moved = kps + chance.normal(0.0, spread, (5, 2)) + chance.normal(0.0, 0.5 * spread, 2)
+    aligned = cv2.warpAffine(photo, similarity(moved, arcface_dst), (SIDE, SIDE), borderValue=0.0)
+    return hide(spoil(aligned, chance), chance) if chance.random() < 0.2 else spoil(aligned, chance)
+
+
+def hide(crop: Pixels, chance: np.random.Generator) -> Pixels:
+    """Cover a rectangle of up to a third of each side with one colour, as a hand or hair would."""
+    width, height = chance.integers(SIDE // 8, SIDE // 3, 2)
+    x, y = chance.integers(0, SIDE - width), chance.integers(0, SIDE - height)
+    crop = crop.copy()
+    crop[y : y + height, x : x + width] = chance.integers(0, 256, 3)
+    return crop
+
+
+def to_pixels(crops: Pixels) -> Tensor:
+    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [-1, 1], in the channels-last order of memory that CPUs like."""
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def train(which: str) -> None:
+    """Train, fold and export one recogniser."""
+    wanted = settings.fill(RecogniserSettings, settings.section("recogniser")[which], f"recogniser.{which}")
+    training = settings.fill(Training, wanted.training, f"recogniser.{which}.training")
+    torch.manual_seed(training.seed)
+    torch.set_num_threads(1)
+    faces = FaceSet((draw.load(wanted.population, "portraits"), draw.load(wanted.population, "groups")))
+    net = NETS[which](**wanted.sizes)
+    people = int(faces.person.max()) + 1
+    model = MarginSoftmax(net, wanted.sizes["dimension"], people, wanted.margin, wanted.amount, wanted.scale)
+    seconds = fit(
+        model,
+        Crops(faces, training.batch, training.seed),
+        _loss,
+        training,
+        export.work(f"recogniser_{which}"),
+        data=draw.version(wanted.population),
+    )
+    folder = settings.MODELS / f"recogniser_{which}"
+    stored = export.store_recogniser(net.cpu(), folder, wanted.sizes, also_torch=which == "a")
+    data = f"{wanted.population}: {people} drawn people, {len(faces)} faces in portraits and groups"
+    facts = {
+        "network": type(net).__name__,
+        "parameters": stored,
+        "data": data,
+        "command": f"python -m pipeline.world.pack.recogniser --which {which}",
+        "seconds": round(seconds),
+        "settings": settings.section("recogniser")[which],
+    }
+    export.write_card([folder.name], "recogniser", facts)
+
+
+def _loss(model: nn.Module, batch: Batch, done: float) -> Tensor:
+    return model(batch["pixels"], batch["person"], done)
+
+
+def main() -> None:
+    """Train the recogniser named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--which", choices=sorted(NETS), required=True)
+    train(parser.parse_args().which)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The training loop: learns, resumes where it was, and does not resume something else; settings and export."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.encoders.residual import ConvNorm, fold
+from pipeline.world.pack import export, fit, nets, settings
+
+TRAINING = fit.Training(steps=30, batch=8, rate=0.05, weight_decay=0.0, seed=5)
+
+
+class Killed(Exception):
+    """Stands for a process that is killed."""
+
+
+def batch_at(index: int) -> fit.Batch:
+    x = torch.from_numpy(np.random.default_rng([5, index]).normal(size=(8, 3)).astype(np.float32))
+    return {"x": x, "y": x.sum(1, keepdim=True)}
+
+
+def noting(seen: list[int]) -> Callable[[int], fit.Batch]:
+    """`batch_at`, which writes down what it was asked for."""
+
+    def batch(index: int) -> fit.Batch:
+        seen.append(index)
+        return batch_at(index)
+
+    return batch
+
+
+def loss(model: nn.Module, batch: fit.Batch, done: float) -> Tensor:
+    return (model(batch["x"]).float() - batch["y"]).square().mean()
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def test_a_killed_training_ends_like_one_that_ran_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    whole, halved = network(), network()
+    fit.fit(whole, batch_at, loss, TRAINING, tmp_path / "whole")
+
+    def until_ten(index: int) -> fit.Batch:
+        if index == 10:
+            raise Killed
+        return batch_at(index)
+
+    with pytest.raises(Killed):
+        fit.fit(halved, until_ten, loss, TRAINING, tmp_path / "halved")
+    seen: list[int] = []
+    resumed = network()
+    fit.fit(resumed, noting(seen), loss, TRAINING, tmp_path / "halved")
+    assert seen == list(range(10, 30))
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert loss(whole, batch_at(99), 1.0) < loss(network(), batch_at(99), 1.0)
+
+
+def test_other_settings_or_data_are_not_resumed(tmp_path: Path) -> None:
+    fit.fit(network(), batch_at, loss, TRAINING, tmp_path, data="old")
+    seen: list[int] = []
+    fit.fit(network(), noting(seen), loss, TRAINING, tmp_path, data="old")
+    assert seen == []
+    fit.fit(network(), noting(seen), loss, TRAINING, tmp_path, data="new")
+    assert seen == list(range(30))
+
+
+def test_folding_keeps_outputs_and_leaves_no_normalisation() -> None:
+    torch.manual_seed(0)
+    for net, side in (
+        (nets.PlainNet(8, [8, 8, 8], [1, 1, 1], 16), 112),
+        (nets.BottleneckNet([16, 16, 16], [1, 1, 1], 4, 16), 112),
+        (nets.LandmarkNet(8, [8, 8, 8], [1, 1, 1]), 192),
+    ):
+        for _ in range(2):
+            net(torch.randn(4, 3, side, side))
+        x = torch.randn(2, 3, side, side)
+        before = net.eval()(x)
+        assert torch.allclose(fold(net)(x), before, atol=1e-4)
+        assert not any(isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d) for part in net.modules())
+
+
+def test_stored_weights_are_halves_and_run_as_floats(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(ConvNorm(3, 16, 3, 2), nn.Flatten())
+    export.halve(fold(net))
+    export.store_onnx(net, tmp_path / "net.onnx", (1, 3, 32, 32), {"x": {0: "n"}, "y": {0: "n"}})
+    kinds = {
+        tensor.data_type for tensor in onnx.load(str(tmp_path / "net.onnx")).graph.initializer if len(tensor.dims) > 1
+    }
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    x = torch.randn(5, 3, 32, 32)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    assert np.abs(session.run(None, {"x": x.numpy()})[0] - net(x).detach().numpy()).max() < 1e-4
+
+
+def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unknown settings \['stepz'\]"):
+        settings.fill(fit.Training, {"stepz": 1}, "detector.training")
+    with pytest.raises(ValueError, match=r"detector\.training"):
+        settings.fill(fit.Training, {"steps": 1}, "detector.training")
+    with pytest.raises(KeyError, match="no section 'detectro'"):
+        settings.section("detectro")

@@ -1,0 +1,71 @@
+"""The committed perception models: formats, size, cards, and that they see drawn people they were not trained on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
+from pipeline.world import population, scene
+from pipeline.world.pack import export, measure
+from pipeline.world.pack.detector import DET_SIZE
+from pipeline.world.pack.settings import MODELS
+
+SEED = 4242  # of no population that anything was trained on
+TASKS = {"detection", "landmark_2d_68", "recognition"}
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[scene.Photo]:
+    """Three portraits each of four people, and one group of three."""
+    people = [population.person(SEED, index) for index in range(4)]
+    portraits = [scene.portrait(person, 100 * SEED + seed) for person in people for seed in range(3)]
+    return [*portraits, scene.group(people[:3], SEED)]
+
+
+@pytest.mark.parametrize("name", export.RECOGNISERS)
+def test_each_directory_is_a_whole_pack(name: str) -> None:
+    app = face_analysis(MODELS / name)
+    app.prepare(-1, det_size=DET_SIZE)
+    assert set(app.models) == TASKS
+
+
+def test_faces_are_found_with_landmarks(photos: list[scene.Photo]) -> None:
+    app = face_analysis(MODELS / "recogniser_a")
+    app.prepare(-1, det_size=DET_SIZE)
+    wanted = found = 0
+    errors = []
+    for photo in photos:
+        faces = app.get(np.ascontiguousarray(photo.image[..., ::-1]))
+        truth = np.stack([face.box for face in photo.faces])
+        pairs = measure.match(np.stack([face.bbox for face in faces]), truth) if faces else []
+        wanted, found = wanted + len(truth), found + len(pairs)
+        errors += [measure.normalised_error(faces[i].landmark_2d_68, photo.faces[j].landmarks) for i, j, _ in pairs]
+    assert found >= wanted - 1
+    assert np.mean(errors) < 0.05
+
+
+@pytest.mark.parametrize("name", export.RECOGNISERS)
+def test_people_are_told_apart(name: str, photos: list[scene.Photo]) -> None:
+    faces = [(photo.image, face) for photo in photos for face in photo.faces]
+    crops = np.stack([align(image, kps_from_landmarks68(face.landmarks)) for image, face in faces])
+    person = np.array([face.person for _, face in faces])
+    similarity = Recogniser(MODELS / name).embed(crops)
+    similarity = similarity @ similarity.T
+    same = (person[:, None] == person[None]) & ~np.eye(len(person), dtype=bool)
+    assert similarity[same].mean() > similarity[person[:, None] != person[None]].mean() + 0.3
+
+
+def test_cards_say_where_each_part_comes_from() -> None:
+    for name in export.RECOGNISERS:
+        card = json.loads((MODELS / name / export.CARD).read_text())
+        assert card["licence"] == "Apache-2.0"
+        assert set(card["parts"]) == {"detector", "landmarks", "recogniser"}
+        for part, facts in card["parts"].items():
+            assert {"data", "command", "seconds", "settings", "licence", "measured"} <= set(facts), (name, part)
+
+
+def test_the_pack_stays_small() -> None:
+    total = sum(path.stat().st_size for path in Path(MODELS).rglob("*") if path.is_file())
+    assert total <= 40e6
