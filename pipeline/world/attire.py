@@ -29,7 +29,7 @@ def draw_look(rng: np.random.Generator) -> Look:
     glasses = pick(rng, words.GLASSES, [0.55, 0.13, 0.12, 0.1, 0.1])
     hair = pick(rng, words.HAIR_STYLES, [0.05, 0.07, 0.1, 0.08, 0.09, 0.08, 0.06, 0.09, 0.1, 0.08, 0.06, 0.04, 0.05, 0.05])
     colour = pick(rng, words.HAIR_COLOURS, [0.2, 0.2, 0.13, 0.15, 0.1, 0.06, 0.07, 0.03, 0.03, 0.03])
-    expression = pick(rng, words.EXPRESSIONS, [0.17, 0.2, 0.12, 0.09, 0.08, 0.08, 0.07, 0.05, 0.05, 0.04, 0.05])
+    expression = pick(rng, words.EXPRESSIONS, [0.15, 0.24, 0.15, 0.09, 0.06, 0.06, 0.07, 0.05, 0.05, 0.04, 0.04])
     return Look(
         hair, colour, pick(rng, words.CLOTH_COLOURS), glasses, pick(rng, words.FRAME_COLOURS), pick(rng, words.CLOTHES), pick(rng, words.CLOTH_COLOURS), expression, int(rng.choice((-1, 1)))
     )

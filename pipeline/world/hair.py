@@ -18,32 +18,35 @@ HANGING = 12
 
 @dataclass(frozen=True)
 class Style:
-    """Lengths in centimetres: thickness on top and at the sides, hairline over the forehead, where hair ends."""
+    """Lengths in centimetres: thickness on top and at the sides; the hairline at the parting and its fall
+    towards the temples; where hair ends."""
 
     top: float = 0.9
     side: float = 0.6
     hairline: float = 9.0
+    sweep: float = 0.4
     end: float = 1.0
     opening: float = 74.0  # degrees of azimuth that hanging hair leaves free for the face
     flare: float = 0.0
     wave: float = 0.0
     curl: float = 0.0
     parted: float = 0.0
-    softness: float = 1.0
+    softness: float = 0.7
+    rounded: float = 0.0
 
 
 STYLES = {
-    "cropped": Style(0.28, 0.24, 8.9, softness=1.6),
-    "short": Style(1.1, 0.55, 8.6),
-    "swept": Style(1.7, 0.6, 8.2, parted=0.6),
-    "fringe": Style(1.15, 0.85, 6.5, -1.0),
-    "curly": Style(2.0, 1.7, 8.0, -2.0, 72, 0.1, curl=0.55),
-    "afro": Style(3.9, 3.6, 8.2, -3.0, 76, 0.0, curl=0.4),
-    "bob": Style(1.2, 1.15, 7.7, -7.0, 64, 0.05, parted=0.3),
-    "long": Style(1.0, 1.0, 8.4, -15.0, 66, 0.12, parted=0.35),
-    "wavy": Style(1.4, 1.5, 7.8, -14.0, 64, 0.22, wave=0.5, parted=0.3),
-    "bun": Style(0.5, 0.35, 8.8),
-    "pigtails": Style(0.6, 0.45, 8.5, parted=0.1),
+    "cropped": Style(0.3, 0.24, 9.7, 0.7, 2.0, softness=1.0),
+    "short": Style(1.3, 0.5, 9.7, 1.0, softness=0.6),
+    "swept": Style(1.9, 0.6, 9.8, 2.3, parted=0.8),
+    "fringe": Style(1.15, 0.85, 6.5, 0.1, -1.0, softness=1.0),
+    "curly": Style(2.1, 1.7, 8.7, 0.9, -4.0, 70, 0.02, curl=0.6, rounded=0.5, softness=1.3),
+    "afro": Style(4.2, 3.8, 9.2, 1.2, -2.5, 76, -0.02, curl=0.35, rounded=0.9, softness=1.0),
+    "bob": Style(1.2, 1.2, 9.6, 2.6, -7.0, 64, 0.05, parted=0.5, rounded=0.25),
+    "long": Style(1.0, 1.0, 10.3, 3.4, -15.0, 66, 0.12, parted=0.2),
+    "wavy": Style(1.4, 1.5, 10.0, 3.4, -14.0, 64, 0.22, wave=0.5, parted=0.5),
+    "bun": Style(0.5, 0.35, 9.8, 0.9, softness=0.6),
+    "pigtails": Style(0.6, 0.45, 10.2, 1.6, softness=0.6),
     "cap": Style(0.55, 0.55, 8.6),
     "beanie": Style(0.6, 0.6, 8.6),
 }
@@ -66,7 +69,7 @@ def shell(head: np.ndarray, style: Style, part: int) -> tuple[np.ndarray, np.nda
     outward = base - np.array([0.0, 3.6, -0.6])
     outward /= np.linalg.norm(outward, axis=-1, keepdims=True)
     margin = height - hairline(angle, style, part)
-    cover = np.clip(0.5 + 0.55 * margin / style.softness, 0, 1)
+    cover = 0.5 + 0.55 * margin / style.softness
     thick = style.side + (style.top - style.side) * smooth(height, 4.0, 11.5)
     thick = thick * (0.18 + 0.82 * smooth(margin, -0.3, 1.6)) * (1 + 0.55 * style.parted * part * np.sin(np.deg2rad(angle)) * smooth(height, 5.0, 10.0))
     thick = thick + style.curl * np.sin(angle * 0.23 + 2 * np.sin(height * 1.9)) * np.cos(height * 2.3 + angle * 0.05) * smooth(margin, 0, 1.5)
@@ -76,7 +79,7 @@ def shell(head: np.ndarray, style: Style, part: int) -> tuple[np.ndarray, np.nda
 def hairline(angle: np.ndarray, style: Style, part: int) -> np.ndarray:
     """Height (…) of the lower edge of the hair: over the forehead, along the temples, to sideburns and nape."""
     a = np.abs(angle)
-    front = style.hairline - 0.5 * style.parted * part * np.sin(np.deg2rad(np.clip(angle * 1.8, -90, 90))) - 0.35 * smooth(a, 10, 40) * (style.hairline > 7)
+    front = style.hairline - style.sweep * smooth(np.abs(angle - 30 * style.parted * part), 2, 46)
     temple = front + (3.0 - front) * smooth(a, 46, 72)
     return temple + (style.end - 4.0 - temple) * smooth(a, 78, 100)
 
@@ -94,14 +97,15 @@ def hang(points: np.ndarray, cover: np.ndarray, angle: np.ndarray, style: Style)
     x = edge[:, 0] * (1 + style.flare * share**1.3 - 0.03 * inward) + np.sign(edge[:, 0]) * wave
     z = edge[:, 2] * (1 - 0.25 * share * behind) + inward * 0.9 + 0.5 * wave * behind
     face = smooth(np.abs(angle[0]), style.opening - 5, style.opening + 4)
-    ends = np.clip(1.35 - 0.85 * share**5, 0, 1)
+    ends = 1.35 - (0.85 + 0.4 * (style.curl > 0)) * share**5
+    x, z = x * (1 - 0.3 * style.rounded * share**2), z - style.rounded * (1.2 * share**2) * np.sign(z)
     if style.end > -0.5:  # short hair stops at the nape and leaves the ears free
         face = face * smooth(np.abs(angle[0]), 96, 112)
     return np.stack([x, y, np.broadcast_to(z, y.shape)], -1), np.minimum(face, 1) * ends
 
 
-def grow(head: np.ndarray, look: Look) -> list[Piece]:
-    """The pieces of a look's hair and hat on a head's vertices (V, 3) in the head's frame."""
+def grow(head: np.ndarray, look: Look, skin: np.ndarray) -> list[Piece]:
+    """The pieces of a look's hair and hat on a head's vertices (V, 3) with skin of a colour (3,), in the head's frame."""
     if look.hair == "bald":
         return []
     style, colour = STYLES[look.hair], np.array(HAIR_COLOURS[look.hair_colour])
@@ -112,7 +116,10 @@ def grow(head: np.ndarray, look: Look) -> list[Piece]:
     columns = everything.shape[1]
     threads = np.broadcast_to(angle[0] * 0.55, covers.shape) + 0.8 * style.wave * np.sin(everything[..., 1])
     threads = threads + (0.7 * style.parted * look.part * everything[..., 1] if style.parted else 0)
-    hair = piece(everything.reshape(-1, 3), ring_triangles(len(everything), columns), colour, HAIR, covers.ravel(), threads.ravel())
+    threads = threads + 1.8 * style.curl * np.sin(2.4 * everything[..., 1] + 0.13 * angle[0])
+    roots = 0.55 * smooth(covers, 1.1, 0.4) * (style.top < 1.5) * (style.hairline > 8.5)
+    colours = colour + (skin - colour) * roots[..., None]
+    hair = piece(everything.reshape(-1, 3), ring_triangles(len(everything), columns), colours.reshape(-1, 3), HAIR, covers.ravel(), threads.ravel())
     return [hair, *extras(head, look, style, colour)]
 
 
@@ -134,7 +141,7 @@ def tail(root: np.ndarray, side: int, colour: np.ndarray) -> Piece:
     """A pigtail that hangs from a point (3,) over the ear."""
     points, triangles = ball(np.zeros(3), np.array([1.75, 5.2, 1.75]), 14, 14)
     low = smooth(points[:, 1], 5.2, -5.2)
-    points = points * (1 - 0.35 * low[:, None] * np.array([1, 0, 1])) + np.stack([side * (2.2 - 1.2 * (2 * low - 1) ** 2), -4.4 + 0 * low, 0 * low], -1)
+    points = points * (1 - 0.35 * low[:, None] * np.array([1, 0, 1])) + np.stack([side * (0.9 + 0.9 * low), -3.6 + 0 * low, -0.4 + 0 * low], -1)
     return piece(points + root, triangles, colour, HAIR, threads=np.arctan2(points[:, 0], points[:, 2]) * 8)
 
 
@@ -142,15 +149,15 @@ def hat(head: np.ndarray, look: Look) -> list[Piece]:
     """A cap with a brim, or a beanie with a rolled edge."""
     colour = np.array(CLOTH_COLOURS[look.hat_colour])
     knitted = look.hair == "beanie"
-    style = Style(1.25 if not knitted else 1.7, 1.1 if not knitted else 1.3, 7.3 if knitted else 7.7)
+    style = Style(1.4, 1.1, 7.3) if knitted else Style(1.0, 0.9, 7.7)
     points, _, height, angle = shell(head, style, 1)
     edge = style.hairline - 1.6 * smooth(np.abs(angle), 30, 110)
-    cover = np.clip(0.5 + 1.2 * (height - edge), 0, 1)
+    cover = 0.5 + 3 * (height - edge)
     outward = points - np.array([0.0, 3.6, -0.6])
     outward /= np.linalg.norm(outward, axis=-1, keepdims=True)
-    lift = 0.6 * (height > edge - 0.2) * (0.9 if knitted else 0.55)
+    lift = 0.6 * (height > edge - 0.2) * (0.7 if knitted else 0.45)
     if knitted:
-        lift = lift + 0.45 * smooth(height - edge, 2.0, 1.5)
+        lift = lift + 0.3 * smooth(height - edge, 2.0, 1.5)
     points = points + outward * lift[..., None]
     threads = angle * 0.4 if knitted else np.zeros_like(angle)
     shade = np.where((knitted & (height - edge < 1.75))[..., None], 0.86, 1.0) * colour

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pipeline.head.camera import Camera, project, rotation
-from pipeline.head.raster import rasterise, vertex_normals
+from pipeline.head.raster import Buffers, rasterise, vertex_normals
 from pipeline.world.anatomy.build import REGION_NAMES
 from pipeline.world.anatomy.grid import make_grid
 from pipeline.world.attire import Look, draw_look, expression_weights, pick
@@ -27,6 +27,7 @@ from pipeline.world.words import BACKGROUNDS, LIGHTS, WALL_COLOURS
 PORTRAIT, GROUP = (128, 128), (128, 256)  # height, width
 FINE = 2  # pixels are drawn finer by this and averaged
 NECK = np.array([0.0, -10.5, -1.2], np.float32)  # where the head's frame meets the torso's
+TINT = np.float32(0.42)  # how much a tinted lens hides
 FACE_CM = 14.0  # from the brows to the chin of the average head
 Array = np.ndarray
 
@@ -59,7 +60,7 @@ def portrait(person: Person, seed: int) -> Photo:
     rng = np.random.default_rng([seed, person.index, 0x901])
     look, light = draw_look(rng), draw_light(rng)
     background, wall = pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]), pick(rng, WALL_COLOURS)
-    height = rng.uniform(55, 74)
+    height = rng.uniform(51, 69)
     centre = np.array([63.5 + rng.normal(0, 4.5), 66 + rng.normal(0, 3.5)])
     canvas = backdrop(background, wall, PORTRAIT, rng)
     canvas, face = add_person(canvas, person, look, light, height, centre, rng, yaw_limit=36)
@@ -77,7 +78,7 @@ def group(people: Sequence[Person], seed: int) -> Photo:
     rng = np.random.default_rng([seed, *(person.index for person in people), 0x6409])
     looks, light = [draw_look(rng) for _ in people], draw_light(rng)
     background, wall = pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]), pick(rng, WALL_COLOURS)
-    low, high = {2: (50, 59), 3: (41, 48), 4: (33, 39)}[len(people)]
+    low, high = {2: (48, 57), 3: (39, 46), 4: (32, 38)}[len(people)]
     step = {2: 84, 3: 70, 4: 57}[len(people)]
     canvas = backdrop(background, wall, GROUP, rng)
     faces: dict[int, FaceTruth] = {}
@@ -96,11 +97,11 @@ def draw_light(rng: np.random.Generator) -> Light:
     up = rng.uniform(5, 45)
     a, e = np.deg2rad(side), np.deg2rad(up)
     direction = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
-    key, sky = {"soft": (0.85, 0.42), "hard": (1.25, 0.2), "warm": (1.0, 0.34), "cool": (0.95, 0.34), "dim": (0.42, 0.22), "bright": (1.0, 0.58)}[kind]
+    key, sky = {"soft": (0.85, 0.42), "hard": (1.2, 0.27), "warm": (1.0, 0.34), "cool": (0.95, 0.34), "dim": (0.56, 0.28), "bright": (1.0, 0.58)}[kind]
     tone = {"warm": (1.18, 0.92, 0.66), "cool": (0.8, 0.97, 1.25)}.get(kind, (1.0, 1.0, 1.0))
-    key_colour = key * rng.uniform(0.88, 1.12) * np.array(tone) * rng.uniform(0.95, 1.05, 3)
+    key_colour = 1.08 * key * rng.uniform(0.88, 1.12) * np.array(tone) * rng.uniform(0.95, 1.05, 3)
     sky_colour = sky * rng.uniform(0.85, 1.15) * np.array([0.97, 1.0, 1.05]) * (0.5 + 0.5 * np.array(tone))
-    return Light(kind, direction, key_colour.astype(np.float32), sky_colour.astype(np.float32), (0.55 * sky_colour * np.array([1.08, 1.0, 0.9])).astype(np.float32))
+    return Light(kind, direction, key_colour.astype(np.float32), sky_colour.astype(np.float32), (0.55 * sky_colour * np.array([1.08, 1.0, 0.9]) * 1.25).astype(np.float32))
 
 
 @cache
@@ -152,33 +153,50 @@ def draw(vertices: Array, colours: Array, look: Look, camera: Camera, light: Lig
     """Premultiplied colour and coverage (H, W, 4) of a person."""
     head = world_head()
     material, neck = head_materials()
+    tone = colours[neck].mean(0)
     frames, lenses = wear_glasses(look, vertices, head.landmarks68)
     body = Piece(vertices, head.triangles, colours, SKIN, np.ones(len(vertices), np.float32), np.zeros(len(vertices), np.float32))
     turn = camera.rotation()
     chest = rotation(camera.yaw * 0.4, camera.pitch * 0.2, camera.roll * 0.15)
-    above = [body, *grow(vertices, look), *frames]
-    below = dress(look, colours[neck].mean(0))
+    above = [body, *grow(vertices, look, tone), *frames]
+    below = dress(look, tone)
     points = [part.points @ turn.T for part in above] + [(part.points - NECK) @ chest.T + NECK @ turn.T for part in below]
     parts = above + below
     materials = np.concatenate([material, *(np.full(len(part.points), part.material) for part in parts[1:])])
-    return expose(np.concatenate(points), parts, materials, camera, light, size)
+    return expose(np.concatenate(points), parts, materials, lenses if look.glasses == "tinted" else [], camera, light, size)
 
 
-def expose(points: Array, parts: list[Piece], materials: Array, camera: Camera, light: Light, size: tuple[int, int]) -> Array:
+def expose(points: Array, parts: list[Piece], materials: Array, lenses: list[Piece], camera: Camera, light: Light, size: tuple[int, int]) -> Array:
     """Rasterises and shades turned points (n, 3) of pieces: premultiplied colour and coverage (H, W, 4)."""
     starts = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
     triangles = np.concatenate([part.triangles + start for part, start in zip(parts, starts, strict=True)]).astype(np.int32)
     cover, threads = np.concatenate([part.cover for part in parts]), np.concatenate([part.threads for part in parts])
     points = points.astype(np.float32)
-    shift = np.array([camera.tx, camera.ty], np.float32)
-    pixels = (points[:, :2] * np.array([1, -1], np.float32) * np.float32(camera.scale) + shift + 0.5) * FINE - 0.5
+    pixels = fine_pixels(points, camera)
     fine = (size[0] * FINE, size[1] * FINE)
     buffers = rasterise(pixels, points[:, 2], triangles, fine, cover, threads)
     shadow, places = shadow_map(points, triangles, cover, threads, light.direction)
     out = np.zeros((*fine, 4), np.float32)
     colours = np.concatenate([part.colours for part in parts])
     shade(buffers.triangle, buffers.barycentric, triangles, vertex_normals(points, triangles), colours, materials, threads, places, shadow, light.direction, light.key, light.sky, light.ground, out)
+    for lens in lenses:
+        tint(out, buffers, lens, camera)
     return out.reshape(size[0], FINE, size[1], FINE, 4).mean((1, 3))
+
+
+def fine_pixels(points: Array, camera: Camera) -> Array:
+    """Places (n, 2) of turned points (n, 3) among the finer pixels that are drawn."""
+    flat = points[:, :2] * np.array([1, -1], np.float32) * np.float32(camera.scale) + np.array([camera.tx, camera.ty], np.float32)
+    return (flat + np.float32(0.5)) * np.float32(FINE) - np.float32(0.5)
+
+
+def tint(out: Array, buffers: Buffers, lens: Piece, camera: Camera) -> None:
+    """Lays a tinted lens over what is drawn behind it."""
+    points = lens.points @ camera.rotation().T
+    glass = rasterise(fine_pixels(points, camera), points[:, 2], lens.triangles, buffers.triangle.shape)
+    seen = (glass.triangle >= 0) & (glass.depth > buffers.depth)
+    colour = np.append(0.25 + 0.45 * lens.colours[0], 1.0).astype(np.float32)
+    out[seen] = out[seen] * (1 - TINT) + colour * TINT
 
 
 def develop(canvas: Array, rng: np.random.Generator) -> NDArray[np.uint8]:

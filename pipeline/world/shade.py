@@ -11,7 +11,7 @@ from pipeline.head.raster import rasterise, thread_noise
 from pipeline.world.mesh import CLOTH, EYE, FRAME, HAIR, MOUTH, SKIN
 
 Array = np.ndarray
-MAP, REACH = 128, 18.0  # pixels of the shadow map, and half its side in centimetres
+MAP, REACH = 96, 18.0  # pixels of the shadow map, and half its side in centimetres
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,18 @@ def shadow_map(points: Array, triangles: Array, cover: Array, threads: Array, di
 
 
 @njit(cache=True)
-def lit(depth: Array, x: float, y: float, z: float) -> float:
-    """Share of the light that reaches a place of the shadow map: 25 looks around it."""
+def lit(depth: Array, x: float, y: float, z: float, slack: float) -> float:
+    """Share of the light that reaches a place of the shadow map: 25 looks around it.
+
+    `slack` is the depth in centimetres that a surface needs before it shades another: more where light grazes.
+    """
     column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
     if column < 3 or row < 3 or column >= MAP - 3 or row >= MAP - 3:
         return 1.0
     total = 0.0
     for j in range(-2, 3):
         for i in range(-2, 3):
-            above = depth[row + j, column + i] - z - 0.55
+            above = depth[row + j, column + i] - z - slack
             total += 1.0 - min(max(above * 1.6, 0.0), 1.0)
     return total / 25.0
 
@@ -79,7 +82,7 @@ def shade(triangle_buffer, barycentric, triangles, normals, colours, materials, 
             px = u * places[a, 0] + v * places[b, 0] + w * places[c, 0]
             py = u * places[a, 1] + v * places[b, 1] + w * places[c, 1]
             pz = u * places[a, 2] + v * places[b, 2] + w * places[c, 2]
-            reach = lit(shadow, px, py, pz)
+            reach = 0.12 + 0.88 * lit(shadow, px, py, pz, 0.6 + 1.5 * (1.0 - max(facing, 0.0)))
             material = materials[a]
             wrap = 0.25
             gloss, power, streak = 0.05, 12.0, 1.0
@@ -115,5 +118,6 @@ def shade(triangle_buffer, barycentric, triangles, normals, colours, materials, 
                     soft = diffuse * (1.0 - diffuse)
                     warm = 1.0 + (0.35 * soft if channel == 0 else -0.1 * soft)
                 value = colour * colour * streak * (ambient + key[channel] * diffuse * warm) + key[channel] * light + 0.05 * edge * ambient
+                value = 1.16 * value / (1.0 + 0.24 * value)  # a film's soft shoulder: fair skin keeps its shading
                 out[row, column, channel] = np.sqrt(min(max(value, 0.0), 1.0))
             out[row, column, 3] = 1.0

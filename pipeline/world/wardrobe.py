@@ -11,14 +11,14 @@ from pipeline.world.mesh import CLOTH, FRAME, SKIN, Piece, piece, ring_triangles
 from pipeline.world.words import CLOTH_COLOURS, FRAME_COLOURS
 
 # height, half width, half depth, centre z of the torso from the collar down
-LOFT = np.array([[-9.6, 4.9, 4.9, -1.2], [-10.1, 5.2, 5.1, -1.2], [-10.9, 6.9, 5.5, -1.3], [-12.0, 10.6, 6.2, -1.4], [-13.2, 14.2, 6.8, -1.5], [-14.8, 16.4, 7.3, -1.5], [-17.5, 17.4, 7.9, -1.5], [-26.0, 17.6, 8.6, -1.5]])  # fmt: skip
+LOFT = np.array([[-9.6, 4.5, 4.8, -1.2], [-10.1, 4.9, 5.0, -1.2], [-10.9, 6.9, 5.5, -1.3], [-12.0, 10.6, 6.2, -1.4], [-13.2, 14.2, 6.8, -1.5], [-14.8, 16.4, 7.3, -1.5], [-17.5, 17.4, 7.9, -1.5], [-26.0, 17.6, 8.6, -1.5], [-60.0, 17.6, 8.6, -1.5]])  # fmt: skip
 loft = PchipInterpolator(-LOFT[:, 0], LOFT[:, 1:])
 COLUMNS = 64
 
 
 def torso(top: float, grown: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (R, C, 3), heights and azimuths (R, C) of a torso that starts at a height and is wider by `grown`."""
-    heights = np.concatenate([np.linspace(top, -14.0, 22), np.linspace(-14.8, -26, 8)])
+    heights = np.concatenate([np.linspace(top, -14.0, 22), np.linspace(-14.8, -26, 7), [-36, -58]])
     around = np.linspace(-np.pi, np.pi, COLUMNS, endpoint=False)
     width, depth, centre = loft(np.maximum(-heights, 9.6)).T
     y, angle = np.meshgrid(heights, around, indexing="ij")
@@ -44,13 +44,13 @@ def dress(look: Look, skin: np.ndarray) -> list[Piece]:
 def neckline(kind: str, x: np.ndarray, y: np.ndarray, front: np.ndarray) -> np.ndarray:
     """Cover (R, C) of cloth around the neck, by kind."""
     if kind == "vneck":
-        return np.where(front, np.clip(0.5 + 1.5 * (np.abs(x) * 1.0 - (y + 15.0)), 0, 1), 1.0)
+        return np.where(front, 0.5 + np.abs(x) - (y + 14.6), 1.0)
     if kind == "jacket":
-        return np.where(front, np.clip(0.5 + 1.5 * (np.abs(x) * 1.9 - (y + 18.5)), 0, 1), 1.0)
+        return np.where(front, 0.5 + np.abs(x) * 1.9 - (y + 18.5), 1.0)
     if kind == "tshirt":
-        return np.clip(0.5 + 1.5 * (np.hypot(x / 6.2, (y + 9.0) / 3.1) - 1) * 3, 0, 1)
+        return 0.5 + 3 * (np.hypot(x / 6.0, (y + 9.0) / 2.9) - 1)
     if kind == "shirt":
-        return np.where(front, np.clip(0.5 + 2 * (np.abs(x) * 1.3 - (y + 11.9)), 0, 1), 1.0)
+        return np.where(front, 0.5 + np.abs(x) * 1.3 - (y + 11.9), 1.0)
     return np.ones_like(x)
 
 

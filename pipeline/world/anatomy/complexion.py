@@ -15,18 +15,18 @@ from pipeline.world.anatomy.sculpt import EYE_HALF, EYE_X, bump
 SKIN = np.array([0.77, 0.58, 0.48])
 LIP = np.array([0.70, 0.36, 0.34])
 BROW = np.array([0.27, 0.18, 0.13])
-BEARD = np.array([0.25, 0.18, 0.14])
-IRIS_COLOUR = np.array([0.36, 0.33, 0.27])
+GROWTH = np.array([-0.195, -0.20, -0.185])  # a beard, per standard deviation
+IRIS_COLOUR = np.array([0.35, 0.33, 0.28])
 
 MOLES = {"mole_left_cheek": (3.3, -0.9), "mole_right_cheek": (-3.9, -1.6), "mole_lip": (1.75, -2.35), "mole_chin": (-1.3, -5.6), "mole_brow": (-2.6, 7.0), "mole_jaw": (4.0, -4.4)}
 
 
-def brow(x: Floats, y: Floats, thickness: float = 1.0, arch: float = 0.0, length: float = 0.0, rise: float = 0.0) -> Floats:
+def brow(x: Floats, y: Floats, thickness: float = 1.0) -> Floats:
     """Density (N,) of both brows, 0 to 1."""
-    along = (np.abs(x) - 1.25) / (4.35 + length)
+    along = (np.abs(x) - 1.25) / 4.35
     inside = np.clip(along, 0, 1)
-    centre = 5.22 + rise + 0.5 * np.sin(np.pi * np.clip(inside * 0.95, 0, 1) ** 1.25) * (1 + arch) + 0.12 * inside
-    half = thickness * (0.40 - 0.25 * inside**1.6)
+    centre = 5.42 + 0.36 * np.sin(np.pi * np.clip(inside * 0.95, 0, 1) ** 1.25) + 0.08 * inside
+    half = thickness * (0.37 - 0.22 * inside**1.6)
     across = np.exp(-((np.abs((y - centre) / half)) ** 3.0))
     return across * smooth(along, -0.08, 0.06) * smooth(along, 1.06, 0.9)
 
@@ -44,7 +44,7 @@ def mean_skin(grid: Grid, x: Floats, y: Floats) -> Floats:
     colour = plain.copy()
     warm = 0.5 * bump(ax, y, 3.9, -0.6, 1.8, 1.5) + 0.5 * bump(x, y, 0, 0.2, 1.3, 1.0) + 0.4 * bump(x, y, 0, -6.6, 1.6, 1.0)
     colour += warm[:, None] * np.array([0.02, -0.045, -0.04])
-    shade = nostrils(x, y) * 0.75 + 0.25 * bump(ax, y, EYE_X, 2.05, 1.5, 0.4) + crease(grid, x) * 0.55 + socket(ax, y) * 0.22
+    shade = nostrils(x, y) * 0.6 + 0.25 * bump(ax, y, EYE_X, 2.05, 1.5, 0.4) + crease(grid, x) * 0.55 + socket(ax, y) * 0.12
     colour *= (1 - 0.8 * np.clip(shade, 0, 1))[:, None]
     colour = blend(colour, LIP, 0.85 * lip_mask(grid))
     seam = np.exp(-((d / 0.09) ** 2)) * smooth(ax / MOUTH_CORNER, 1.12, 0.95)
@@ -88,10 +88,10 @@ def hair_area(x: Floats, y: Floats, z: Floats) -> dict[str, Floats]:
     ax, lips_free = np.abs(x), 1 - np.exp(-(((y + 3.35) / 1.0) ** 4) - (x / 2.4) ** 4)
     moustache = np.exp(-(((y + 1.95 + 0.12 * ax) / 0.55) ** 4) - (ax / 2.7) ** 6) * lips_free
     goatee = bump(x, y, 0, -6.3, 1.9, 1.5) ** 0.6 * smooth(y, -4.1, -5.0)
-    jaw = smooth(y + 0.22 * (ax - 5) ** 2, -2.2, -4.6) * smooth(ax, 2.0, 3.6) + smooth(y, -5.4, -6.4) * smooth(ax, 3.8, 2.4)
-    whiskers = smooth(ax, 5.4, 6.3) * smooth(y, 2.8, 1.6) * smooth(y, -5.0, -3.5) * smooth(z, -0.5, 1.5)
-    above_neck = smooth(y, -9.3, -8.3) * smooth(z, -1.0, 2.0)
-    full = np.clip(jaw, 0, 1) * above_neck
+    line = np.interp(ax, [0, 1.6, 2.6, 4.5, 5.7, 6.5], [-4.9, -4.7, -3.3, -2.9, -0.6, 1.6])
+    above_neck = smooth(y, -9.4, -7.9) * smooth(z, 0.0, 2.5)
+    full = smooth(y, line + 0.5, line - 0.7) * above_neck
+    whiskers = smooth(ax, 5.3, 6.5) * smooth(y, 3.6, 1.4) * smooth(y, -4.2, -0.8) * smooth(z, -0.5, 1.5) * smooth(z, 6.0, 4.0)
     return {"moustache": moustache, "goatee": goatee * above_neck * lips_free, "beard": np.maximum(full, whiskers) * lips_free, "sideburns": whiskers}
 
 
@@ -102,29 +102,26 @@ def skin_modes(grid: Grid, points: Floats) -> dict[str, Floats]:
     front = smooth(np.abs(grid.angle), 100, 70)
     bare = 1 - 0.85 * lip_mask(grid)
     result = {
-        "skin_light": tint(bare, 0.135, 0.14, 0.135),
-        "skin_warm": tint(bare, 0.012, 0.014, -0.045),
-        "skin_red": tint(bare, 0.022, -0.03, -0.018),
-        "lip_red": tint(lip_mask(grid), 0.06, -0.07, -0.045),
+        "skin_light": tint(bare, 0.115, 0.132, 0.135),
+        "skin_warm": tint(bare, 0.004, 0.012, -0.028),
+        "skin_red": tint(bare, 0.018, -0.016, -0.010),
+        "lip_red": tint(lip_mask(grid), 0.05, -0.055, -0.035),
         "lip_light": tint(lip_mask(grid), 0.085, 0.075, 0.075),
-        "blush": tint(front * bump(ax, y, 4.0, -0.5, 1.7, 1.2), 0.03, -0.085, -0.06),
-        "nose_red": tint(front * bump(x, y, 0, 0.1, 1.5, 1.0), 0.03, -0.075, -0.055),
-        "under_eye": tint(front * bump(ax, y, EYE_X, 1.85, 1.5, 0.55), -0.10, -0.105, -0.07),
+        "blush": tint(front * bump(ax, y, 4.0, -0.5, 1.7, 1.2), 0.025, -0.06, -0.042),
+        "nose_red": tint(front * bump(x, y, 0, 0.1, 1.5, 1.0), 0.025, -0.055, -0.04),
+        "under_eye": tint(front * bump(ax, y, EYE_X, 1.85, 1.5, 0.55), -0.085, -0.09, -0.06),
         "eyelids": tint(front * bump(ax, y, EYE_X + 0.1, 4.05, 1.6, 0.5), -0.075, -0.10, -0.05),
         "forehead_tone": tint(front * smooth(y, 5.8, 7.5), 0.045, 0.05, 0.045) * one[:, None],
         "lower_face_tone": tint(front * smooth(y, -1.8, -4.0), -0.05, -0.035, -0.02),
     }
-    return result | brow_modes(grid, x, y, front) | mark_modes(points, front)
+    return result | brow_modes(x, y, front) | mark_modes(points, front)
 
 
-def brow_modes(grid: Grid, x: Floats, y: Floats, front: Floats) -> dict[str, Floats]:
-    """Changes (N, 3) of the brows: colour, thickness, arch, length, height."""
-    plain, change = brow(x, y), 0.82 * (BROW - SKIN)
-    shapes = {"brow_thick": {"thickness": 1.42}, "brow_arch_painted": {"arch": 0.55}, "brow_long": {"length": 0.6}, "brow_rise": {"rise": 0.2}}
-    result = {name: (front * (brow(x, y, **shape) - plain))[:, None] * change for name, shape in shapes.items()}
-    result["brow_light"] = tint(plain * front, 0.15, 0.10, 0.055)
-    result["brow_faint"] = -0.3 * (plain * front)[:, None] * change
-    return result
+def brow_modes(x: Floats, y: Floats, front: Floats) -> dict[str, Floats]:
+    """Changes (N, 3) of the brows: thickness, darkness, density. Their place and arch are geometry."""
+    plain, change = front * brow(x, y), 0.82 * (BROW - SKIN)
+    thicker = front * (brow(x, y, 1.4) - brow(x, y, 0.6)) / 2
+    return {"brow_thick": thicker[:, None] * change, "brow_light": tint(plain, 0.15, 0.10, 0.055), "brow_faint": -0.3 * plain[:, None] * change}
 
 
 def mark_modes(points: Floats, front: Floats) -> dict[str, Floats]:
@@ -132,10 +129,12 @@ def mark_modes(points: Floats, front: Floats) -> dict[str, Floats]:
     x, y, z = points.T
     ax = np.abs(x)
     grown = hair_area(x, y, z)
-    result = {name: (front * np.clip(area, 0, 1))[:, None] * 0.42 * (BEARD - SKIN) for name, area in grown.items()}
+    thick = np.random.default_rng(5).uniform(0.82, 1.12, len(x))
+    result = {name: (front * np.clip(area, 0, 1))[:, None] * thick[:, None] * GROWTH for name, area in grown.items()}
     result["stubble"] = (front * np.clip(sum(grown.values()), 0, 1))[:, None] * np.array([-0.12, -0.09, -0.05])
     for name, (cx, cy) in MOLES.items():
         result[name] = (front * np.exp(-((np.hypot(x - cx, y - cy) / 0.33) ** 4)))[:, None] * np.array([-0.26, -0.26, -0.22])
+    result["brow_bridge"] = (front * bump(x, y, 0, 5.3, 0.9, 0.35))[:, None] * 0.4 * (BROW - SKIN)
     speckle = np.random.default_rng(7).random(len(x)) < 0.2
     place = bump(ax, y, 2.9, 0.4, 2.2, 1.5) + bump(x, y, 0, 1.0, 1.4, 1.2)
     result["freckles"] = (front * speckle * np.clip(place, 0, 1))[:, None] * np.array([-0.11, -0.13, -0.12])
@@ -157,7 +156,7 @@ def eye_rings() -> Floats:
 def mean_eye() -> Floats:
     """Average colours (n, 3) of an eyeball: pupil, iris with a darker rim, sclera."""
     ring = eye_rings()
-    colour = np.where((ring < IRIS)[:, None], IRIS_COLOUR, np.array([0.93, 0.91, 0.88]))
+    colour = np.where((ring < IRIS)[:, None], IRIS_COLOUR, np.array([0.87, 0.85, 0.82]))
     colour = np.where(((ring > 0.78) & (ring < IRIS))[:, None], IRIS_COLOUR * 0.55, colour)
     colour = np.where((ring < PUPIL)[:, None], 0.03, colour)
     return colour * (1 - 0.3 * smooth(ring, 1.2, 1.7))[:, None]
@@ -167,7 +166,7 @@ def eye_modes() -> dict[str, Floats]:
     """Changes (n, 3) of the iris per standard deviation."""
     ring = eye_rings()
     iris = ((ring > PUPIL) & (ring < IRIS)) * np.where(ring > 0.78, 0.55, 1.0)
-    return {"iris_blue": tint(iris, -0.15, 0.015, 0.2), "iris_green": tint(iris, -0.06, 0.14, -0.07), "iris_light": tint(iris, 0.13, 0.125, 0.11)}
+    return {"iris_blue": tint(iris, -0.10, 0.03, 0.15), "iris_green": tint(iris, -0.04, 0.08, -0.05), "iris_light": tint(iris, 0.13, 0.125, 0.11)}
 
 
 def mean_teeth(rows: int, columns: int) -> Floats:

@@ -37,10 +37,12 @@ def eyeball(p: Parameters, name: str, side: float) -> Part:
     turn = np.linspace(0, 2 * np.pi, EYE_SPOKES, endpoint=False)
     size = np.where(EYE_RINGS < 1.0, EYE_RINGS * (1 + 0.05 * p["eye_size"]), EYE_RINGS * radius / EYE_RADIUS)[:, None]
     x, y = size * np.cos(turn), size * np.sin(turn)
-    z = np.sqrt(np.clip(radius**2 - x**2 - y**2, 0, None))
+    z = np.sqrt(np.clip(radius**2 - x**2 - y**2, 0, None)) - 0.2 * smooth(size, 0.9, 1.66)
+    y = y * (1 - 0.24 * smooth(size, 0.95, 1.6))  # flatter than the lids' opening is wide: it must stay behind them
     right = 0.3 * side * (p[f"eyeLookOut{name}"] - p[f"eyeLookIn{name}"])
     up = 0.26 * (p[f"eyeLookUp{name}"] - p[f"eyeLookDown{name}"])
     points = np.stack([x + right * z, y + up * z, z - right * x - up * y], -1).reshape(-1, 3) + eye_centre(p, side)
+    points[:, 2] -= 0.75 * p[f"eyeBlink{name}"] + 0.12 * p[f"eyeSquint{name}"]  # out of the way of the closing lids
     number = np.arange(len(points)).reshape(len(EYE_RINGS), EYE_SPOKES)
     following = np.roll(number, -1, 1)
     a, b, c, d = number[:-1], following[:-1], number[1:], following[1:]
@@ -65,7 +67,7 @@ def ear(p: Parameters, side: float) -> Part:
 
 def teeth(p: Parameters) -> Part:
     """The upper row of teeth behind the lips."""
-    x, y = np.meshgrid(np.linspace(-1.9, 1.9, 13), np.array([0.95, 0.4, -0.1, -0.34]))
+    x, y = np.meshgrid(np.linspace(-2.25, 2.25, 13), np.array([0.95, 0.4, -0.1, -0.34]))
     x = x * (1 + 0.08 * p["mouth_width"])
     line = MOUTH_ROW + 0.24 * p["mouth_height"]
     z = front_depth(x, np.full_like(x, line)) - 0.35 - 0.12 * x**2 + 0.2 * p["mouth_forward"]

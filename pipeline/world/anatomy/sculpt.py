@@ -46,9 +46,8 @@ def lid_heights(p: Parameters, name: str) -> tuple[float, float]:
     """Heights of the upper and the lower lid's middle over the eye's row."""
     upper = 0.86 * (1 + 0.14 * p["eye_openness"]) + 0.3 * p[f"eyeWide{name}"] - 0.22 * p[f"eyeSquint{name}"]
     lower = -0.5 * (1 + 0.1 * p["eye_openness"]) + 0.24 * p[f"eyeSquint{name}"] + 0.12 * p[f"cheekSquint{name}"] - 0.05 * p[f"eyeWide{name}"]
-    closed = -0.3
-    blink = p[f"eyeBlink{name}"]
-    return upper + (closed - upper) * blink, lower + (closed - lower) * blink
+    blink = p[f"eyeBlink{name}"]  # lids overlap a little, so that larger eyes close as well
+    return upper + (-0.42 - upper) * blink, lower + (-0.28 - lower) * blink
 
 
 def open_eye(grid: Grid, p: Parameters, name: str, side: float) -> tuple[Floats, Floats]:
@@ -61,11 +60,13 @@ def open_eye(grid: Grid, p: Parameters, name: str, side: float) -> tuple[Floats,
     skew = 1 - 0.22 * across + 0.12 * p["eye_skew"] * across
     upper, lower = lid_heights(p, name)
     fade = np.exp(-(((grid.row - EYE_ROW) / 1.25) ** 2))
+    open_ = 1 - p[f"eyeBlink{name}"]  # closed lids meet on one line
+    skew = 1 + (skew - 1) * open_
     lift = np.where(grid.eye_side > 0, upper * skew, lower * (2 - skew)) * arch**0.8 * fade * (x * side > 0)
     scale = 0.09 * p["eye_width"]
     tilt = 0.09 + 0.075 * p["eye_tilt"]
     dx = side * near * (0.34 * p["eye_spacing"] + scale * across * EYE_HALF)
-    dy = near * (tilt * across * EYE_HALF + 0.3 * p["eye_height"] + 0.10 * p["eye_size"] * (y - EYE_ROW)) + lift * (1 + 0.16 * p["eye_size"])
+    dy = near * (tilt * across * EYE_HALF + 0.3 * p["eye_height"] + 0.10 * p["eye_size"] * (y - EYE_ROW)) + lift * (1 + 0.12 * p["eye_size"])
     return dx, dy
 
 
@@ -75,13 +76,13 @@ def shape_mouth(grid: Grid, p: Parameters) -> tuple[Floats, Floats]:
     across = x / MOUTH_CORNER
     near = np.exp(-((np.maximum(np.abs(across) - 1, 0) / 0.8) ** 2)) * np.exp(-((np.maximum(np.abs(d) - 1.0, 0) / 1.6) ** 2))
     dy = lip_outline(d, across, p) - d
-    dy += near * (0.24 * p["mouth_height"] + 0.10 * p["mouth_bow"] * (across**2 - 0.4) - 0.12 * across**2)
-    dx = near * x * (0.125 * p["mouth_width"] - 0.36 * p["mouthPucker"] - 0.22 * p["mouthFunnel"])
+    dy += near * (0.24 * p["mouth_height"] + 0.10 * p["mouth_bow"] * (across**2 - 0.4) + 0.12 * across**2)
+    dx = near * x * (0.125 * p["mouth_width"] - 0.45 * p["mouthPucker"] - 0.22 * p["mouthFunnel"])
     for name, side in SIDES:
         here = smooth(across * side, 0.0, 1.0) * near
         smile, frown, stretch = p[f"mouthSmile{name}"], p[f"mouthFrown{name}"], p[f"mouthStretch{name}"]
         dx += side * here * (0.62 * smile + 0.05 * frown + 0.5 * stretch)
-        dy += here * (0.85 * smile - 0.75 * frown - 0.22 * stretch)
+        dy += here * (0.98 * smile - 0.75 * frown - 0.22 * stretch)
     return dx, dy + part_lips(grid, p, across)
 
 
@@ -118,8 +119,8 @@ def move_brows(grid: Grid, p: Parameters) -> tuple[Floats, Floats]:
         middle = bump(x * side, y, 3.2, 5.6, 1.7, 1.3)
         outer = bump(x * side, y, 5.0, 5.3, 1.6, 1.3)
         whole = np.minimum(inner + middle + outer, 1.0)
-        dy += whole * 0.3 * p["brow_height"] + outer * 0.2 * p["brow_tilt"] - inner * 0.16 * p["brow_tilt"] + middle * 0.18 * p["brow_arch"]
-        dy += inner * 0.75 * p["browInnerUp"] - (inner * 0.62 + middle * 0.4) * p[f"browDown{name}"] + (outer + middle) * 0.62 * p[f"browOuterUp{name}"]
+        dy += whole * 0.3 * p["brow_height"] + outer * 0.2 * p["brow_tilt"] - inner * 0.12 * p["brow_tilt"] + middle * 0.18 * p["brow_arch"]
+        dy += inner * 0.75 * p["browInnerUp"] - (inner * 0.52 + middle * 0.36) * p[f"browDown{name}"] + (outer + middle) * 0.62 * p[f"browOuterUp{name}"]
         dx -= side * inner * 0.22 * p[f"browDown{name}"]
     return dx, dy
 
@@ -127,7 +128,7 @@ def move_brows(grid: Grid, p: Parameters) -> tuple[Floats, Floats]:
 def eye_centre(p: Parameters, side: float) -> Floats:
     """Centre (3,) of an eyeball, before the whole head's deformations."""
     x, y = EYE_X + 0.34 * p["eye_spacing"], EYE_ROW + 0.12 + 0.3 * p["eye_height"]
-    return np.array([side * x, y, 7.55 + 0.16 * p["eye_depth"]])
+    return np.array([side * x, y, 7.5 + 0.16 * p["eye_depth"]])
 
 
 def relief(grid: Grid, p: Parameters, x: Floats, y: Floats) -> Floats:
@@ -143,8 +144,8 @@ def bones(p: Parameters, x: Floats, y: Floats) -> Floats:
     """Relief (N,) of brow ridge, sockets, cheekbones, cheeks, temples and chin."""
     ax = np.abs(x)
     eye_x, eye_y = EYE_X + 0.34 * p["eye_spacing"], EYE_ROW + 0.3 * p["eye_height"]
-    brow = (0.42 + 0.22 * p["brow_ridge"]) * np.exp(-(((y - 5.0 - 0.2 * p["brow_height"]) / 0.95) ** 2)) * smooth(ax, 6.6, 3.5)
-    sockets = -(0.95 - 0.12 * p["eye_depth"]) * bump(ax, y, eye_x - 0.15, eye_y + 0.25, 1.9, 1.35) - 0.5 * bump(ax, y, 1.6, 3.6, 0.8, 1.2)
+    brow = (0.34 + 0.2 * p["brow_ridge"]) * np.exp(-(((y - 5.0 - 0.2 * p["brow_height"]) / 0.95) ** 2)) * smooth(ax, 6.6, 3.5)
+    sockets = -(0.95 - 0.12 * p["eye_depth"]) * bump(ax, y, eye_x - 0.15, eye_y + 0.25, 1.9, 1.35) - 0.32 * bump(ax, y, 1.6, 3.6, 0.8, 1.2)
     cheekbone = (0.5 + 0.3 * p["cheekbones"]) * bump(ax, y, 4.7, 0.9 + 0.25 * p["cheekbone_height"], 1.7, 1.3)
     cheeks = (0.12 + 0.42 * p["cheek_fullness"]) * bump(ax, y, 4.2, -2.3, 1.8, 2.2)
     temples = -0.3 * bump(ax, y, 6.3, 6.0, 1.4, 2.2)
@@ -164,11 +165,11 @@ def nose(p: Parameters, x: Floats, y: Floats) -> Floats:
     along = np.clip((top - y) / (top - tip), 0, 1)
     height = (0.25 + (1.05 + 0.28 * p["nose_bridge"]) * along**0.8 + (1.15 + 0.42 * p["nose_tip"]) * along**3.2) * smooth(y, top + 0.9, top - 1.4)
     height += 0.36 * p["nose_hump"] * np.exp(-(((y - 2.2) / 0.85) ** 2))
-    height *= smooth(y, base - 0.16, tip - 0.12)
+    height *= smooth(y, base - 0.3, tip + 0.02)
     width = (0.74 + 0.1 * p["nose_bridge_width"]) + (0.34 + 0.15 * p["nose_bulb"]) * along**3
-    ridge = height * np.exp(-((ax / width) ** 2.3))
+    ridge = height * np.exp(-((ax / width) ** 2))
     reach = 1.32 + 0.25 * p["nose_width"]
-    wings = (1.12 + 0.1 * p["nose_width"]) * bump(ax, y, reach, base + 0.62, 0.62, 0.62) * smooth(y, base - 0.1, base + 0.35)
+    wings = (0.98 + 0.1 * p["nose_width"]) * bump(ax, y, reach, base + 0.62, 0.62, 0.62) * smooth(y, base - 0.35, base + 0.35)
     nostrils = -0.28 * bump(ax, y, 0.62 + 0.1 * p["nose_width"], base + 0.22, 0.3, 0.2)
     sneer = sum(0.25 * p[f"noseSneer{name}"] * bump(x * side, y, 1.2, 0.4, 0.7, 0.9) for name, side in SIDES)
     return ridge + wings + nostrils + sneer
@@ -201,7 +202,7 @@ def lids(grid: Grid, p: Parameters, x: Floats, y: Floats, z: Floats) -> Floats:
     """Lays the skin around the eyes over the eyeballs: depth (N,)."""
     for _, side in SIDES:
         centre = eye_centre(p, side)
-        radius = EYE_RADIUS * (1 + 0.05 * p["eye_size"]) + 0.15
+        radius = EYE_RADIUS * (1 + 0.05 * p["eye_size"]) + 0.22
         distance = (x - centre[0]) ** 2 + (y - centre[1]) ** 2
         ball = centre[2] + np.sqrt(np.clip(radius**2 - distance, 0, None))
         over = (distance < radius**2) & (np.abs(grid.angle) < 66)

@@ -40,7 +40,8 @@ def proportions(points: Floats, p: Parameters) -> Floats:
     wide = wide + 0.085 * p["jaw_width"] * np.exp(-(((y + 4.6) / 2.5) ** 2))
     wide = wide + 0.1 * p["chin_width"] * np.exp(-(((y + 7.3) / 1.6) ** 2)) * face
     wide = wide + 0.08 * p["neck_width"] * smooth(y, -8.0, -9.5)
-    squared = 0.35 * p["jaw_square"] * bump(np.abs(x), y, 5.2, -5.2, 1.6, 1.7)
+    cheeks = (0.7 * p["cheekPuff"] + 0.22 * p["cheek_fullness"]) * bump(np.abs(x), y, 5.0, -2.6, 1.7, 2.0)
+    squared = 0.35 * p["jaw_square"] * bump(np.abs(x), y, 5.2, -5.2, 1.6, 1.7) + cheeks
     down = -0.26 * p["face_length"] * smooth(y, 4.0, -7.0) - 0.42 * p["chin_length"] * smooth(y, -3.8, -7.0) + 0.55 * p["forehead_height"] * smooth(y, 6.0, 11.0)
     down = down * face + 0.55 * p["forehead_height"] * smooth(y, 6.0, 11.0) * (1 - face)
     slope = -0.5 * p["forehead_slope"] * smooth(y, 5.5, 10.0) * face
