@@ -6,8 +6,11 @@ photo; embeddings have unit length; angles are in degrees. A row holds no wall-c
 """
 
 import json
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 POINTS = 68
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
@@ -22,6 +25,21 @@ LANDMARKS = pa.list_(pa.float32(), 2 * POINTS)  # 68 points (x, y), iBUG order
 def vector(length: int) -> pa.DataType:
     """A float32 vector of fixed length; lengths are read from the models."""
     return pa.list_(pa.float32(), length)
+
+
+def vectors(values: NDArray[Any], absent: NDArray[np.bool_] | None = None) -> pa.FixedSizeListArray:
+    """A column of float32 vectors from (rows, length); rows where `absent` is true are null."""
+    flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
+    mask = None if absent is None else pa.array(absent)
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
+
+
+def matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """The vectors (rows, length) of a column of fixed-size lists; null rows are NaN."""
+    joined = column.combine_chunks()
+    values = np.full((len(joined), joined.type.list_size), np.nan, np.float32)
+    values[joined.is_valid().to_numpy(zero_copy_only=False)] = joined.flatten().to_numpy().reshape(-1, values.shape[1])
+    return values
 
 
 # data/world, site-*.parquet: the gallery web site, one row per URL that answers with something

@@ -129,8 +129,9 @@ class Train:
 
     images: int  # training images seen, summed over a method's stages
     batch: int  # images per step over all ranks
-    ranks: int
+    ranks: int  # processes of one thread each
     learning_rate: float
+    min_snr_gamma: float  # limit of the timesteps' signal-to-noise weights
     checkpoint_seconds: float
     preview_images: int
     seed: int

@@ -1,0 +1,1 @@
+"""Shapes: the 3D head fitted to landmarks, one shape per identity."""
