@@ -1,0 +1,15 @@
+"""From seed pages to distinct photos: fetch politely and safely, note what became of every URL, drop duplicates.
+
+urls         canonical URLs and the ones that are never asked
+addresses    which addresses may be connected to
+permission   robots.txt and opt-out headers
+pace         one gate per host: rate, connections, Retry-After
+fetch        one URL to its bytes, with retries and redirects
+pages        what a page links to and says about its pictures
+ledger       the append-only memory of what was fetched, so that nothing is fetched twice
+walk         pages level by level, then pictures
+duplicates   equal and nearly equal pictures
+takedown     what must never be kept again
+publish      the shards of data/crawl
+server       serves a drawn site or any folder over loopback
+"""

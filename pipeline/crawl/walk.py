@@ -1,0 +1,202 @@
+"""The crawl itself: pages level by level from the seeds, then the pictures that they show.
+
+Each level's pages are all fetched before the next begins and links are taken in sorted order, so that what is found
+and where a limit cuts does not depend on which answer came first.
+"""
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import images
+from pipeline.crawl import pages, permission, urls
+from pipeline.crawl.duplicates import perceptual_hash
+from pipeline.crawl.fetch import Fetcher
+from pipeline.crawl.ledger import Ledger, Visit
+from pipeline.crawl.takedown import Takedown
+from pipeline.crawl.urls import Refused
+from pipeline.errors import MissingInput
+from pipeline.settings import Crawl
+
+# Of what hosts answer, this alone depends on a setting: it is asked again each time.
+FORGOTTEN = "too_large"
+
+
+@dataclass(frozen=True, order=True)
+class Mention:
+    """Where a picture is shown, and what is said about it."""
+
+    page_url: str
+    caption: str
+
+
+@dataclass
+class Found:
+    """All URLs that were seen: what became of each, and which pages mention it."""
+
+    visits: dict[str, Visit] = field(default_factory=dict)
+    mentions: dict[str, set[Mention]] = field(default_factory=lambda: defaultdict(set))
+    linked_from: dict[str, str] = field(default_factory=dict)  # page -> the smallest page that links to it
+    reserved: dict[str, str] = field(default_factory=dict)  # picture -> the opt-out of a page that shows it
+
+
+async def crawl(settings: Crawl, hosts: Mapping[str, tuple[str, int]], ledger: Ledger, takedown: Takedown) -> Found:
+    """Visit everything that the seeds and URL lists lead to.
+
+    Args:
+        settings: the section `crawl`.
+        hosts: addresses of hosts on this machine (addresses.loopback_hosts).
+        ledger: remembers; what is in it is not fetched again.
+        takedown: what must not be asked.
+    """
+    found = Found()
+    for url, caption in listed(settings.url_lists):
+        found.mentions[url].add(Mention("", caption))
+    async with Fetcher(settings, hosts) as fetcher:
+        walk = _Walk(settings, fetcher, ledger, takedown, found)
+        await walk.through_pages()
+        await walk.through_pictures()
+    return found
+
+
+def listed(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The URLs and captions of URL lists: a URL per line, a tab and a caption may follow it.
+
+    Raises:
+        MissingInput: a list does not exist.
+    """
+    for path in paths:
+        try:
+            lines = Path(path).read_text().splitlines()
+        except FileNotFoundError as error:
+            raise MissingInput(f"crawl.url_lists: {path} does not exist") from error
+        for line in lines:
+            link, _, caption = line.partition("\t")
+            if url := urls.canonical(link):
+                yield url, caption.strip()
+
+
+class _Walk:
+    """One run over the pages, then over the pictures; what it finds goes into `found`."""
+
+    def __init__(self, settings: Crawl, fetcher: Fetcher, ledger: Ledger, takedown: Takedown, found: Found) -> None:
+        self._settings, self._fetcher, self._ledger = settings, fetcher, ledger
+        self._takedown, self._found = takedown, found
+        self._token = permission.agent_token(settings.user_agent)
+
+    async def through_pages(self) -> None:
+        """Breadth first from the seeds, within max_depth clicks and max_pages pages."""
+        level = sorted({url for seed in self._settings.seeds if (url := urls.canonical(seed))})
+        bar: tqdm[Any] = tqdm(desc="crawl pages", unit="page", mininterval=1.0)
+        with bar:
+            for _ in range(self._settings.max_depth + 1):
+                room = self._settings.max_pages - len(self._found.visits)
+                self._refuse(level[room:], "too_many_pages", f"more than {self._settings.max_pages}")
+                await self._visit_all(level[:room], "page", bar)
+                level = self._read_pages(level[:room])
+                if not level:
+                    return
+        self._refuse(level, "too_deep", f"more than {self._settings.max_depth} clicks from a seed")
+
+    async def through_pictures(self) -> None:
+        """All pictures that pages or lists mention, except those that their pages reserve."""
+        for url, evidence in self._found.reserved.items():
+            self._found.visits[url] = Visit(url, "image", "opt_out", evidence)
+        pictures = sorted(set(self._found.mentions) - set(self._found.reserved))
+        bar: tqdm[Any] = tqdm(total=len(pictures), desc="crawl pictures", unit="picture", mininterval=1.0)
+        with bar:
+            await self._visit_all(pictures, "image", bar)
+
+    def _refuse(self, links: Iterable[str], reason: str, detail: str) -> None:
+        self._found.visits |= {url: Visit(url, "page", reason, detail, permanent=False) for url in links}
+
+    def _read_pages(self, level: Iterable[str]) -> list[str]:
+        """Note what the fetched pages of a level show; returns the pages that they link to and nobody did before."""
+        linked: set[str] = set()
+        for visit in (self._found.visits[url] for url in level):
+            if not visit.reject:
+                linked |= self._read_page(visit)
+        return sorted(linked - set(self._found.visits))
+
+    def _read_page(self, visit: Visit) -> set[str]:
+        html = self._ledger.body(visit).decode("utf-8", "replace")
+        page = pages.parse(html, visit.final_url, self._token)
+        for picture in page.pictures:
+            self._found.mentions[picture.url].add(Mention(visit.final_url, picture.caption))
+            if page.opt_out:
+                self._found.reserved[picture.url] = page.opt_out
+        for link in page.links:
+            self._found.linked_from[link] = min(visit.final_url, self._found.linked_from.get(link, visit.final_url))
+        return set(page.links)
+
+    async def _visit_all(self, links: Iterable[str], kind: str, bar: "tqdm[Any]") -> None:
+        """Visit URLs, several hosts at once; a slow host keeps only its own URLs waiting."""
+        by_host: dict[str, list[str]] = defaultdict(list)
+        for url in links:
+            by_host[_host(url)].append(url)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for waiting in by_host.values():
+                    queue = iter(waiting)
+                    for _ in range(min(self._settings.connections_per_host, len(waiting))):
+                        group.create_task(self._visit_each(queue, kind, bar))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _visit_each(self, queue: Iterator[str], kind: str, bar: "tqdm[Any]") -> None:
+        for url in queue:
+            self._found.visits[url] = await self._visit(url, kind)
+            bar.update()
+
+    async def _visit(self, url: str, kind: str) -> Visit:
+        try:
+            if url in self._takedown.urls:
+                return self._taken_down(self._ledger.find(url, kind) or Visit(url, kind))
+            # Permission is asked anew even for what is remembered: a site may have changed its mind.
+            await self._fetcher.check(url)
+            visit = self._ledger.find(url, kind) or await self._fetch(url, kind)
+            return self._taken_down(visit) if self._takedown.names(visit) else visit
+        except Refused as refusal:
+            visit = Visit(url, kind, refusal.reason, refusal.detail, refusal.permanent, status=refusal.status)
+            answered = refusal.permanent and refusal.status and refusal.reason != FORGOTTEN
+            return self._ledger.record(visit) if answered else visit
+
+    def _taken_down(self, visit: Visit) -> Visit:
+        return replace(visit, reject="takedown", detail="listed in crawl.takedown", permanent=True)
+
+    async def _fetch(self, url: str, kind: str) -> Visit:
+        reply = await self._fetcher.get(url, kind)
+        visit = Visit(url, kind, "", final_url=reply.url, status=reply.status, sha256=_sha256(reply.body))
+        if kind == "page":
+            return self._ledger.record(visit, reply.body)
+        inspected = await asyncio.to_thread(inspect, visit, reply.body)
+        return self._ledger.record(inspected, b"" if inspected.reject else reply.body)
+
+
+def inspect(visit: Visit, body: bytes) -> Visit:
+    """A visit with the size and perceptual hash of the image that it received, or with the reason why it is none."""
+    if body.lstrip()[:1] == b"<":
+        return replace(visit, reject="not_an_image", detail="the bytes are markup")
+    try:
+        pixels = images.decode(body)
+    except images.BadImage as error:
+        return replace(visit, reject="bad_image", detail=str(error))
+    height, width = pixels.shape[:2]
+    return replace(visit, width=width, height=height, phash=perceptual_hash(pixels))
+
+
+def _host(url: str) -> str:
+    try:
+        return urls.host_of(url)
+    except ValueError:  # a link that cannot be parsed; its visit says so
+        return ""
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
