@@ -1,0 +1,187 @@
+"""What training leaves behind: a method's weights with their card, and checkpoints on the way.
+
+Both are safetensors, written under a temporary name and renamed. The card is deterministic: what was trained, on
+what, how; measured times and memory lie in metrics.json beside it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline import method as contract
+from pipeline import shards
+from pipeline.backbone.load import Backbone
+from pipeline.errors import MissingInput, ShardError, storage_error
+from pipeline.method import Frozen, Method
+from pipeline.settings import Models, Train
+
+WEIGHTS, CARD = "adapter.safetensors", "card.json"
+BLANK = "blank_"
+INTENDED_USE = (
+    "Research on identity-preserving portrait generation, with people who agreed to it. "
+    "Not for impersonation, and not for pictures of anybody without their consent."
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds: training goes on from `step` of `phase`."""
+
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    phase: int
+    step: int
+    seconds: float  # spent so far
+
+
+class Checkpoint:
+    """One file that is replaced every so often; a file of another run is ignored."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self._path, self._fingerprint = path, fingerprint
+        self._last = time.monotonic()
+
+    def due(self, seconds: float) -> bool:
+        """Whether the last one is `seconds` old."""
+        return time.monotonic() - self._last >= seconds
+
+    def write(self, state: State) -> None:
+        """Replace the file."""
+        tensors = {f"weights/{name}": value for name, value in state.weights.items()}
+        tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
+        place = {"phase": state.phase, "step": state.step, "seconds": state.seconds}
+        _write(self._path, tensors, {"fingerprint": self._fingerprint, **place})
+        self._last = time.monotonic()
+
+    def read(self) -> State | None:
+        """The state to go on from; None when there is none of this run."""
+        if not self._path.exists():
+            return None
+        tensors, place = read(self._path)
+        if place.pop("fingerprint") != self._fingerprint:
+            return None
+        weights, optimiser = ({name.removeprefix(kind): tensors[name] for name in tensors if name.startswith(kind)}
+                              for kind in ("weights/", "optimiser/"))  # fmt: skip
+        return State(weights, optimiser, **place)
+
+    def remove(self) -> None:
+        """Training is finished."""
+        self._path.unlink(missing_ok=True)
+
+
+def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as named tensors."""
+    state = optimiser.state_dict()["state"]
+    return {f"{index}/{name}": value for index, entry in state.items() for name, value in entry.items()}
+
+
+def restore(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `state_of` gave; nothing where there is nothing."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition("/")
+        state.setdefault(int(index), {})[key] = value
+    if state:
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def create(name: str, backbone: Backbone, frozen: Frozen) -> Method:
+    """An untrained method; its sizes follow the backbone and the frozen encoders."""
+    kind, settings = contract.find(name)
+    return kind(backbone.unet, contract.as_tensors(kind.encode_blank(frozen)), settings)
+
+
+def card(
+    method: Method, name: str, fingerprint: str, models: Models, seen: int, train: Train, trained: Mapping[str, int]
+) -> dict[str, Any]:
+    """What these weights are."""
+    return {
+        "method": name,
+        "settings": asdict(method.settings),
+        "fingerprint": fingerprint,
+        "backbone": models.backbone,
+        "backbone_fingerprint": shards.directory_fingerprint(models.backbone),
+        "recogniser": models.recogniser_a,
+        "images_seen": seen,
+        "train": {**asdict(train), "threads_per_rank": 1},
+        "trainable_parameters": dict(trained),
+        "licence": "Apache-2.0; the licences of the backbone, the encoders and the photos it was trained on also apply",
+        "intended_use": INTENDED_USE,
+    }
+
+
+def save(folder: Path, method: Method, card: Mapping[str, Any]) -> None:
+    """Write the weights, then the card: a card means that training is finished."""
+    _write(folder / WEIGHTS, method.state_dict(), dict(card))
+    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    temporary = folder / f".{CARD}{shards.TEMPORARY}"
+    temporary.write_text(text)
+    os.replace(temporary, folder / CARD)
+
+
+def finished(folder: Path, fingerprint: str) -> bool:
+    """Whether `folder` holds the weights of this very run."""
+    path = folder / CARD
+    return path.exists() and json.loads(path.read_text())["fingerprint"] == fingerprint
+
+
+def load(folder: Path, backbone: Backbone) -> Method:
+    """A trained method, attached to the backbone.
+
+    Raises:
+        MissingInput: it was not trained yet, or was trained for a backbone of other sizes.
+        ShardError: the file is corrupt.
+    """
+    if not (folder / CARD).exists():
+        raise MissingInput(f"no {CARD} in {folder}: train the method first")
+    tensors, about = read(folder / WEIGHTS)
+    kind, _ = contract.find(about["method"])
+    settings = _settings(about["method"], about["settings"])
+    blank = {name.removeprefix(BLANK): value for name, value in tensors.items() if name.startswith(BLANK)}
+    method = kind(backbone.unet, blank, settings)
+    try:
+        method.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise MissingInput(f"{folder / WEIGHTS} does not fit the backbone: {error}; train it again") from error
+    method.to(backbone.device).eval().attach(backbone.unet)
+    return method
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and card of a file.
+
+    Raises:
+        ShardError: the file is corrupt.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, json.loads(stored.metadata()["card"])  # noqa: SIM118
+    except SafetensorError as error:
+        raise ShardError(f"{path} is corrupt ({error}): delete it and run again") from error
+
+
+def _settings(name: str, values: Mapping[str, Any]) -> Any:
+    _, settings = contract.find(name)
+    return type(settings)(**values)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    # One metadata key: the order of several is not fixed, and equal runs shall give equal bytes.
+    temporary = path.with_name(f".{path.name}{shards.TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(plain, temporary, metadata={"card": json.dumps(about, sort_keys=True)})
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(error) or error from error

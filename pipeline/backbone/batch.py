@@ -1,0 +1,146 @@
+"""What a method reads: text, people and places of a batch of pictures. Faces are an axis from the start.
+
+B pictures, N slots for people, J references per person. A slot without a person, and a person's missing reference,
+are padding: `given` is false there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.images import Pixels
+
+Floats = NDArray[np.float32]
+Self = TypeVar("Self")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One aligned face of a person, ready for the frozen encoders."""
+
+    crop: Pixels  # (112, 112, 3) RGB
+    landmarks: Floats  # (68, 2) pixels of the crop
+    embedding: Floats  # (D,) recogniser A, unit length
+    shape: Floats  # (S,) identity coefficients of the 3D head; zeros where no fit was kept
+
+
+@dataclass(frozen=True)
+class Text:
+    """Encoded captions."""
+
+    ids: Tensor  # (B, T) token numbers of the first tokenizer
+    hidden: Tensor  # (B, T, D) what the UNet attends to
+    pooled: Tensor | None  # (B, P) SDXL's second condition
+
+    def where(self, mask: Tensor, other: "Text") -> "Text":
+        """Rows of `other` (of one row) where `mask` (B,) is true."""
+        return Text(*(_where(mask, new, old) for new, old in zip(_tensors(other), _tensors(self), strict=True)))
+
+
+@dataclass(frozen=True)
+class People:
+    """The references of each picture's people, as features of the frozen encoders."""
+
+    features: Mapping[str, Tensor]  # (B, N, J, ...)
+    given: Tensor  # (B, N, J) bool
+
+    @property
+    def present(self) -> Tensor:
+        """(B, N) bool: the slots that hold a person."""
+        return self.given.any(-1)
+
+    def where(self, mask: Tensor, blank: Mapping[str, Tensor]) -> "People":
+        """The same slots, with the unconditional features `blank` (without leading axes) where `mask` (B,) is true."""
+        features = {name: _where(mask, blank[name].to(kept), kept) for name, kept in self.features.items()}
+        return People(features, self.given)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the people of a picture are, in fractions of its width and height; zeros in empty slots."""
+
+    boxes: Tensor  # (B, N, 4) x1, y1, x2, y2
+    landmarks: Tensor  # (B, N, 68, 2)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one size to train on or to draw."""
+
+    text: Text
+    people: People
+    size: tuple[int, int]  # height and width of the latent
+    places: Places | None = None  # in training always; in drawing when the protocol gives a layout
+    masks: Tensor | None = None  # (B, N, H, W) in [0, 1], where a user wants each person
+
+    def unconditional(self, empty: Text, blank: Mapping[str, Tensor]) -> "Batch":
+        """The same pictures without prompt and without identities: the other half of classifier-free guidance."""
+        every = torch.ones(len(self.text.ids), dtype=torch.bool, device=self.text.ids.device)
+        return replace(self, text=self.text.where(every, empty), people=self.people.where(every, blank))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one call of the UNet reads."""
+
+    text: Text
+    faces: Any = None  # what the method's own layers read
+
+
+def join(first: Self, second: Self) -> Self:
+    """Two batches (or parts of one) as one, along the first axis; what is not a tensor must be equal."""
+    pairs = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(first)}  # type: ignore[arg-type]
+    return replace(first, **{name: _join(*pair) for name, pair in pairs.items()})  # type: ignore[type-var]
+
+
+def collate(people: Sequence[Sequence[Sequence[Mapping[str, Floats]]]], blank: Mapping[str, Tensor]) -> People:
+    """Stack features given per picture, person and reference; missing ones are padded with zeros."""
+    slots = max(len(persons) for persons in people)
+    depth = max((len(references) for persons in people for references in persons), default=0)
+    size = (len(people), slots, depth)
+    features = {name: torch.zeros(*size, *value.shape) for name, value in blank.items()}
+    given = torch.zeros(size, dtype=torch.bool)
+    for b, persons in enumerate(people):
+        for n, references in enumerate(persons):
+            for j, reference in enumerate(references):
+                given[b, n, j] = True
+                for name, value in reference.items():
+                    features[name][b, n, j] = torch.from_numpy(np.asarray(value, np.float32))
+    return People(features, given)
+
+
+def moved(value: Self, device: torch.device) -> Self:
+    """A batch, or anything made of dataclasses, mappings and tensors, with its tensors on `device`."""
+    if isinstance(value, Tensor):
+        return value.to(device)  # type: ignore[return-value]
+    if isinstance(value, Mapping):
+        return {name: moved(each, device) for name, each in value.items()}  # type: ignore[return-value]
+    if not is_dataclass(value):
+        return value
+    parts = {field.name: moved(getattr(value, field.name), device) for field in fields(value)}
+    return replace(value, **parts)  # type: ignore[type-var]
+
+
+def _tensors(text: Text) -> tuple[Any, ...]:
+    return text.ids, text.hidden, text.pooled
+
+
+def _where(mask: Tensor, new: Any, old: Any) -> Any:
+    if old is None:
+        return None
+    return torch.where(mask.view(-1, *(1,) * (old.dim() - 1)), new, old)
+
+
+def _join(first: Any, second: Any) -> Any:
+    if isinstance(first, Tensor):
+        return torch.cat([first, second])
+    if isinstance(first, Mapping):
+        return {name: torch.cat([first[name], second[name]]) for name in first}
+    if isinstance(first, Text | People | Places):
+        return join(first, second)
+    return first

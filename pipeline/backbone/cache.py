@@ -1,0 +1,147 @@
+"""What frozen parts say about the training photos, computed once: latents, texts, and a method's reference features.
+
+A cache entry is a folder of .npy files, one entry per samples shard, named by what made it, written under a temporary
+name and renamed. Entries are memory-mapped, so that all ranks of a machine share one copy. Latents and texts are the
+same for all methods; features are a method's own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from pipeline import method, shards
+from pipeline.backbone.batch import Reference
+from pipeline.backbone.load import load
+from pipeline.backbone.references import cut
+from pipeline.errors import storage_error
+from pipeline.images import decode, to_unit
+from pipeline.settings import Models
+
+FOLDER = Path(".work/training")
+PICTURES_AT_ONCE = 16
+CAPTIONS_AT_ONCE = 128
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def photo_tasks(samples: list[Path], models: Models) -> list[shards.Task]:
+    """One task per samples shard: its latents and texts."""
+    made_by = shards.directory_fingerprint(models.backbone), shards.code_version("pipeline/backbone/load")
+    return [shards.Task(shards.fingerprint("photos", path.name, *made_by), path) for path in samples]
+
+
+def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Task]:
+    """One task per samples shard: the features of its faces, as the method `name` reads them."""
+    made_by = (
+        shards.directory_fingerprint(models.recogniser_a),
+        shards.directory_fingerprint(models.image_text),
+        shards.code_version("pipeline/encoders", str(method.source(name))),
+    )
+    return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]
+
+
+def entry(key: str, folder: Path = FOLDER) -> Path:
+    """Where the cache entry `key` lies."""
+    return folder / key
+
+
+def kept(path: Path, columns: list[str]) -> pa.Table:
+    """The rows of a samples shard that were not rejected; an entry's rows are these."""
+    table = shards.read(path, [*columns, "reject"])
+    return table.filter(pc.is_null(table["reject"])).select(columns)
+
+
+def unfinished(tasks: list[shards.Task], folder: Path = FOLDER) -> list[shards.Task]:
+    """The tasks whose entry does not exist yet."""
+    return [task for task in tasks if not entry(task.key, folder).exists()]
+
+
+def read(key: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
+    """The arrays of an entry, memory-mapped."""
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry(key, folder).glob("*.npy"))}
+
+
+class PhotoWorker:
+    """Computes latents and texts of samples shards.
+
+    An entry holds `moments-<w>x<h>` (n, 2C, h, w), mean and deviation of the latents of the photos of a size in the
+    order of the rows; `hidden`, `ids` and, for SDXL, `pooled` of the distinct captions; `caption` (rows,) their number.
+    """
+
+    def __init__(self, models: Models, folder: Path = FOLDER) -> None:
+        self._backbone = load(models.backbone)
+        self._folder = folder
+
+    def __call__(self, task: shards.Task) -> int:
+        table = kept(task.inputs, ["image", "width", "height", "caption"])
+        images = table["image"].combine_chunks().field("bytes")
+        sizes = list(zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True))
+        arrays = self._texts(table["caption"].to_pylist())
+        for size in sorted(set(sizes)):
+            rows = [row for row, found in enumerate(sizes) if found == size]
+            arrays[f"moments-{size[0]}x{size[1]}"] = self._moments([images[row].as_py() for row in rows])
+        write(task.key, arrays, self._folder)
+        return table.num_rows
+
+    def _moments(self, files: list[bytes]) -> NDArray[np.float32]:
+        parts = []
+        for chunk in shards.chunks(files, PICTURES_AT_ONCE):
+            pixels = np.stack([to_unit(decode(file)) for file in chunk])
+            parts.append(torch.cat(self._backbone.encode(torch.from_numpy(pixels).permute(0, 3, 1, 2)), dim=1).cpu())
+        return torch.cat(parts).numpy()
+
+    def _texts(self, captions: list[str]) -> dict[str, NDArray[Any]]:
+        distinct = sorted(set(captions))
+        number = {caption: index for index, caption in enumerate(distinct)}
+        found = [self._backbone.encode_text(chunk) for chunk in shards.chunks(distinct, CAPTIONS_AT_ONCE)]
+        arrays: dict[str, NDArray[Any]] = {"caption": np.array([number[caption] for caption in captions])}
+        arrays["ids"] = torch.cat([text.ids for text in found]).cpu().numpy()
+        arrays["hidden"] = torch.cat([text.hidden for text in found]).half().cpu().numpy()
+        pooled = [text.pooled for text in found if text.pooled is not None]
+        return arrays | ({"pooled": torch.cat(pooled).half().cpu().numpy()} if pooled else {})
+
+
+class FaceWorker:
+    """Computes a method's features of all faces of samples shards, in the order of the rows and their faces."""
+
+    def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
+        self._frozen = method.Frozen(models)
+        self._method, _ = method.find(name)
+        self._folder = folder
+
+    def __call__(self, task: shards.Task) -> int:
+        references = list(_references(task.inputs))
+        features = self._method.encode(self._frozen, references)
+        write(task.key, {name: value.astype(np.float16) for name, value in features.items()}, self._folder)
+        return len(references)
+
+
+def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
+    """Write a cache entry: under a temporary name, then renamed.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
+    temporary = folder / f".{key}{shards.TEMPORARY}-{os.getpid()}"
+    try:
+        temporary.mkdir(parents=True)
+        for name, value in arrays.items():
+            np.save(temporary / f"{name}.npy", value)
+        temporary.rename(entry(key, folder))
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise storage_error(error) or error from error
+
+
+def _references(path: Path) -> Iterator[Reference]:
+    table = kept(path, ["image", "faces"])
+    for row in table.to_pylist():
+        photo = decode(row["image"]["bytes"])
+        yield from (cut(photo, face) for face in row["faces"])

@@ -1,0 +1,142 @@
+"""The one walk over a UNet's attention layers, and what a method's layers share while the UNet runs.
+
+A method owns one `AttentionLayer` per site; `attach` lets the UNet call them. The layers' weights stay in the method,
+so that the UNet's own weights are never touched and a method's state dict is all that it adds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Site:
+    """One attention layer of a UNet."""
+
+    name: str  # its path in the UNet, dots replaced so that it can be a key of nn.ModuleDict
+    hidden: int  # width of the layer's input, queries and output
+    context: int | None  # width of the text states that it attends to; None for self-attention
+    heads: int
+
+
+@dataclass
+class Wires:
+    """What passes between a method and its layers during one call of the UNet."""
+
+    faces: Any = None  # what the layers read, set by the method
+    size: tuple[int, int] = (0, 0)  # height and width of the latent that runs through
+    maps: list[Any] = field(default_factory=list)  # what the layers leave for the loss, in the UNet's order
+
+    def begin(self, faces: Any, size: tuple[int, int]) -> None:
+        """Forget the last call's maps and set what the next call reads."""
+        self.faces, self.size, self.maps = faces, size, []
+
+    def grid(self, positions: int) -> tuple[int, int]:
+        """Height and width of a layer's map that has `positions` positions: every level halves both sides."""
+        height, width = self.size
+        while height * width > positions:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
+
+
+class AttentionLayer(nn.Module):
+    """One attention layer as a method changes it; `forward` does all of the layer's work."""
+
+    wires: Wires
+
+    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """Attend.
+
+        Args:
+            attn: the UNet's own layer, with its frozen projections.
+            hidden: (B, L, C) normalised input.
+            context: (B, T, D) text states; None in self-attention.
+        """
+        raise NotImplementedError
+
+
+def sites(unet: nn.Module) -> list[Site]:
+    """Every self- and cross-attention layer of the transformer blocks, in the order in which the UNet runs them."""
+    found = [_site(name, module) for name, module in unet.named_modules() if _is_attention(name, module)]
+    # named_modules gives the middle block last
+    order = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
+    return sorted(found, key=lambda site: order[site.name.split("-")[0]])
+
+
+def attach(unet: nn.Module, layers: Mapping[str, AttentionLayer], wires: Wires) -> None:
+    """Let the UNet call `layers` (by site name) in place of its own attention; other sites stay as they are."""
+    modules = {_key(name): module for name, module in unet.named_modules() if _is_attention(name, module)}
+    for name, layer in layers.items():
+        layer.wires = wires
+        modules[name].set_processor(_Processor(layer))
+
+
+def split_heads(states: Tensor, heads: int) -> Tensor:
+    """(..., L, C) to (..., heads, L, C / heads)."""
+    return states.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def merge_heads(states: Tensor) -> Tensor:
+    """(..., heads, L, d) to (..., L, heads * d)."""
+    return states.transpose(-3, -2).flatten(-2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention of split heads: (..., heads, L, d) by (..., heads, T, d) to (..., heads, L, d).
+
+    `bias` is added to the logits (..., L, T).
+    On a CPU the fused kernel's backward pass is several times slower than plain products at the sizes of small UNets.
+    """
+    if query.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    logits = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
+    return (logits if bias is None else logits + bias).softmax(-1) @ value
+
+
+class _Processor:
+    """The thin form in which diffusers calls a layer; it holds no weights of its own."""
+
+    def __init__(self, layer: AttentionLayer) -> None:
+        self._layer = layer
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        return self._layer(attn, hidden_states, encoder_hidden_states)
+
+
+def _is_attention(name: str, module: nn.Module) -> bool:
+    return isinstance(module, Attention) and ".transformer_blocks." in name
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "-")
+
+
+def _site(name: str, module: nn.Module) -> Site:
+    assert isinstance(module, Attention)
+    crosses = name.endswith("attn2")
+    return Site(_key(name), module.query_dim, module.cross_attention_dim if crosses else None, module.heads)
+
+
+def box_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks (B, N, h, w) in {0, 1} of boxes (B, N, 4): x1, y1, x2, y2 as fractions of the picture.
+
+    A cell belongs to a box when its centre lies in it; an absent slot's box of zeros gives an empty mask.
+    """
+    height, width = size
+    y = (torch.arange(height, device=boxes.device) + 0.5) / height
+    x = (torch.arange(width, device=boxes.device) + 0.5) / width
+    x1, y1, x2, y2 = boxes.unsqueeze(-1).unbind(-2)  # each (B, N, 1)
+    inside_x, inside_y = (x >= x1) & (x < x2), (y >= y1) & (y < y2)
+    return (inside_y.unsqueeze(-1) & inside_x.unsqueeze(-2)).float()

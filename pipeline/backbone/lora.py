@@ -1,0 +1,37 @@
+"""Low-rank changes of frozen linear layers (LoRA, Hu et al., arXiv 2106.09685)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.inject import Site
+
+
+class LowRank(nn.Module):
+    """A change of rank `rank` of a frozen linear layer, zero at first.
+
+    The change is added to the weight, not run beside it: with the few channels of small UNets one product of the
+    weights' size is cheaper than two thin products over all positions, forward and backward, and saves their memory.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Parameter(torch.randn(rank, inputs) / rank)
+        self.up = nn.Parameter(torch.zeros(outputs, rank))
+
+    def forward(self, linear: nn.Linear, states: Tensor) -> Tensor:
+        """`linear` with the change added, on (..., inputs)."""
+        return F.linear(states, linear.weight + self.up @ self.down, linear.bias)
+
+
+class AttentionLowRank(nn.Module):
+    """Low-rank changes of the four projections of one attention layer; rank at most a quarter of the layer's width."""
+
+    def __init__(self, site: Site, rank: int) -> None:
+        super().__init__()
+        rank = min(rank, max(site.hidden // 4, 1))
+        source = site.context or site.hidden
+        self.query = LowRank(site.hidden, site.hidden, rank)
+        self.key = LowRank(source, site.hidden, rank)
+        self.value = LowRank(source, site.hidden, rank)
+        self.out = LowRank(site.hidden, site.hidden, rank)

@@ -1,0 +1,55 @@
+"""Perceiver attention: a few queries read any number of context tokens (Flamingo, arXiv 2204.14198)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.inject import attend, merge_heads, split_heads
+
+# Added to the logit of a token that is not to be read; finite, so that a row without any token stays finite.
+DROPPED = -100.0
+
+
+class PerceiverAttention(nn.Module):
+    """Queries attend to context tokens and to themselves; both are normalised first, nothing has a bias."""
+
+    def __init__(self, width: int, head_width: int = 64) -> None:
+        super().__init__()
+        self.heads = max(width // head_width, 1)
+        self.norm_context = nn.LayerNorm(width)
+        self.norm_queries = nn.LayerNorm(width)
+        self.to_query = nn.Linear(width, width, bias=False)
+        self.to_key_value = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, queries: Tensor, context: Tensor, keep: Tensor | None = None) -> Tensor:
+        """The change of the queries, (B, Q, width).
+
+        Args:
+            queries: (B, Q, width).
+            context: (B, L, width).
+            keep: (B, L) bool, tokens that may be read; None reads all. The queries themselves are always read.
+        """
+        queries = self.norm_queries(queries)
+        source = torch.cat([self.norm_context(context), queries], dim=1)
+        key, value = self.to_key_value(source).chunk(2, dim=-1)
+        query, key, value = (split_heads(x, self.heads) for x in (self.to_query(queries), key, value))
+        bias = None if keep is None else _bias(keep, queries)
+        return self.out(merge_heads(attend(query, key, value, bias)))
+
+
+class FeedForward(nn.Sequential):
+    """LayerNorm, linear to four times the width, GELU, linear back; no biases."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            nn.LayerNorm(width),
+            nn.Linear(width, 4 * width, bias=False),
+            nn.GELU(),
+            nn.Linear(4 * width, width, bias=False),
+        )
+
+
+def _bias(keep: Tensor, queries: Tensor) -> Tensor:
+    context = torch.where(keep, 0.0, DROPPED).to(queries.dtype)
+    return F.pad(context, (0, queries.shape[1]))[:, None, None]  # (B, 1, 1, L + Q)

@@ -1,0 +1,387 @@
+"""UniPortrait: a unified framework for identity-preserving single- and multi-human image personalization.
+
+He et al., ICCV 2025, arXiv 2408.05939. Per person, two branches of frozen features, intrinsic (the recogniser's last
+map before its head) and face structure (the recogniser's shallow maps and the image encoder's patch tokens), are read
+by a Q-Former into ID tokens (section 3.2); decoupled cross-attention with low-rank changes of every attention brings
+them into the UNet; in pictures of several people a router in every cross-attention layer gives each position one
+person (section 3.3, equations 4 to 6). Stage I trains on pictures of one person, stage II the router and a second
+low-rank set on pictures of several.
+
+Sizes follow the backbone and the encoders: width is the UNet's text width, the structure grid is the image encoder's,
+a low rank is at most a quarter of a layer's width.
+
+Deviations, and choices where the paper is silent:
+- The paper's structure branch sees the target photo itself (another photo feeds only the intrinsic branch, with
+  p = 0.1). Here reference and target are different photos always, for both branches: the fairness contract.
+- The features are normalised (LayerNorm) before the two MLPs: recognisers differ in their features' scale.
+- V_id begins at zero, so that the untrained method is the plain backbone exactly.
+- The multi-ID low-rank set begins as a copy of the trained single-ID set.
+- Token drop keeps a token with probability 1/2; the Gumbel temperature is 1.
+- The squared norm of the routing loss is averaged over the positions inside the boxes and over the layers: the sum
+  would weigh layers by their resolution.
+- Prompts are dropped as well (the paper drops faces only), which guidance needs for a joint unconditional branch.
+- Rates of the stages are equal in the paper with the low-rank rate a tenth in stage II; the ratio is kept.
+
+Variant `background`: the router of the successor AnyStory (arXiv 2501.09503) with a background slot and the loss over
+the whole map; its refinement of the routing features by a second attention is left out, and boxes are the masks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
+from pipeline.backbone.inject import AttentionLayer, Site, attend, box_masks, merge_heads, sites, split_heads
+from pipeline.backbone.lora import AttentionLowRank
+from pipeline.backbone.resampler import FeedForward, PerceiverAttention
+from pipeline.encoders.recogniser import SIDE
+from pipeline.errors import MissingInput
+from pipeline.images import Pixels, to_unit
+from pipeline.method import Features, Frozen, Method, Phase, Step
+
+SHALLOW = (56, 28, 14)  # sides of the recogniser's maps that carry face structure
+INTRINSIC = 7
+FACES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is particular to UniPortrait."""
+
+    queries: int = 16  # ID tokens per person
+    depth: int = 6  # layers of the Q-Former
+    rank: int = 128  # of the low-rank changes
+    structure: bool = True  # the face structure branch
+    path_drop: float = 0.33  # share of training faces without the structure branch
+    token_drop: float = 0.33  # share of training faces whose structure tokens are thinned
+    token_keep: float = 0.5  # probability that a token stays when they are thinned
+    structure_scale: float = 1.0  # beta in drawing; lower follows the prompt more freely
+    face_scale: float = 1.0  # of the ID branch in drawing
+    route_weight: float = 0.1  # lambda
+    background: bool = False  # a slot of the router for positions of nobody
+    single_share: float = 0.6  # of the budget, for stage I
+
+
+VARIANTS = {
+    "": Settings(),
+    "no_route_loss": Settings(route_weight=0.0),
+    "no_structure": Settings(structure=False),
+    "no_drop": Settings(path_drop=0.0, token_drop=0.0),
+    "background": Settings(background=True),
+}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What the attention layers read."""
+
+    tokens: Tensor  # (B, N, T, D) ID tokens
+    present: Tensor  # (B, N) bool
+    masks: Tensor | None  # (B, N, H, W) a user's masks, which override the router
+    scale: float
+
+
+class QFormerLayer(nn.Module):
+    """Queries read the intrinsic tokens, then the structure tokens (scaled by beta), then an FFN follows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.intrinsic = PerceiverAttention(width)
+        self.structure = PerceiverAttention(width)
+        self.ffn = FeedForward(width)
+
+    def forward(
+        self, queries: Tensor, intrinsic: Tensor, structure: Tensor | None, keep: "Keep", beta: Tensor
+    ) -> Tensor:
+        """(F, Q, width) of F faces; beta is (F, 1, 1)."""
+        queries = queries + self.intrinsic(queries, intrinsic, keep.intrinsic)
+        if structure is not None:
+            queries = queries + beta * self.structure(queries, structure, keep.structure)
+        return queries + self.ffn(queries)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Context tokens that may be read, (F, L) bool each; None keeps all."""
+
+    intrinsic: Tensor | None = None
+    structure: Tensor | None = None
+
+
+class IdEmbedding(nn.Module):
+    """The ID embedding module: two MLPs and the Q-Former, from frozen features to ID tokens."""
+
+    def __init__(self, intrinsic: int, structure: int, width: int, settings: Settings) -> None:
+        super().__init__()
+        self.intrinsic = _mlp(intrinsic, width)
+        self.structure = _mlp(structure, width) if settings.structure else None
+        self.queries = nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
+        self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(settings.depth))
+        self.out = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+
+    def forward(self, intrinsic: Tensor, structure: Tensor, keep: Keep, beta: Tensor) -> Tensor:
+        """ID tokens (F, Q, width) of F faces.
+
+        Args:
+            intrinsic: (F, L, C) tokens of all references of a person.
+            structure: (F, M, E) likewise.
+            keep: tokens that may be read.
+            beta: (F, 1, 1) face structure scale; 0 drops the branch.
+        """
+        intrinsic = self.intrinsic(intrinsic)  # (F, L, width)
+        structure_tokens = None if self.structure is None else self.structure(structure)  # (F, M, width)
+        queries = self.queries.expand(len(intrinsic), -1, -1)  # (F, Q, width)
+        for layer in self.layers:
+            queries = layer(queries, intrinsic, structure_tokens, keep, beta)
+        return self.out(queries)
+
+
+class Router(nn.Module):
+    """Which person each position of a cross-attention layer belongs to (equations 4 and 5)."""
+
+    def __init__(self, hidden: int, width: int, tokens: int, background: bool) -> None:
+        super().__init__()
+        self.aggregate = nn.Linear(tokens, 1)
+        self.query = nn.Sequential(nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden, bias=False))
+        self.key = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, hidden, bias=False))
+        self.background = nn.Parameter(torch.zeros(hidden)) if background else None
+
+    def forward(self, hidden: Tensor, faces: Faces) -> Tensor:
+        """Logits (B, N, L), or (B, N + 1, L) with the background last; a plain dot product, as published."""
+        aggregated = self.aggregate(faces.tokens.transpose(-1, -2)).squeeze(-1)  # (B, N, D)
+        keys = self.key(aggregated)  # (B, N, C)
+        present = faces.present
+        if self.background is not None:
+            keys = torch.cat([keys, self.background.expand(len(keys), 1, -1)], dim=1)
+            present = F.pad(present, (0, 1), value=True)
+        logits = keys @ self.query(hidden).transpose(-1, -2)
+        return logits.masked_fill(~present.unsqueeze(-1), -torch.inf)
+
+
+class FaceBranch(nn.Module):
+    """The decoupled cross-attention to ID tokens, summed over people as the router allots positions."""
+
+    def __init__(self, site: Site, width: int, settings: Settings) -> None:
+        super().__init__()
+        self.heads = site.heads
+        self.key = nn.Linear(width, site.hidden, bias=False)
+        self.value = nn.Linear(width, site.hidden, bias=False)
+        nn.init.zeros_(self.value.weight)
+        self.router = Router(site.hidden, width, settings.queries, settings.background)
+
+    def forward(self, query: Tensor, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
+        """What people add, (B, heads, L, d); query has that size, hidden is (B, L, C)."""
+        people = faces.tokens.shape[1]
+        key, value = (split_heads(each(faces.tokens).flatten(0, 1), self.heads) for each in (self.key, self.value))
+        queries = query.unsqueeze(1).expand(-1, people, -1, -1, -1).flatten(0, 1)  # (B * N, heads, L, d)
+        each = attend(queries, key, value).unflatten(0, (-1, people))  # (B, N, heads, L, d)
+        if people == 1 and faces.masks is None:
+            return each.squeeze(1)
+        shares = self._shares(hidden, faces, layer)  # (B, N, L)
+        return (each * shares[:, :, None, :, None]).sum(1)
+
+    def _shares(self, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
+        if faces.masks is not None:
+            return mask_shares(faces.masks, layer.wires.grid(hidden.shape[1]))
+        logits = self.router(hidden, faces)
+        if layer.training:
+            layer.wires.maps.append(logits.softmax(1))
+        return allot(logits, noise=layer.training)[:, : faces.tokens.shape[1]]
+
+
+class PortraitAttention(AttentionLayer):
+    """One attention layer: a low-rank set for one person and one for several, and the face branch beside text."""
+
+    def __init__(self, site: Site, width: int, settings: Settings) -> None:
+        super().__init__()
+        self.single = AttentionLowRank(site, settings.rank)
+        self.multi = AttentionLowRank(site, settings.rank)
+        self.branch = FaceBranch(site, width, settings) if site.context else None
+
+    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """(B, L, C), as AttentionLayer says."""
+        faces: Faces = self.wires.faces
+        change = self.single if faces.tokens.shape[1] == 1 else self.multi
+        source = hidden if context is None else context
+        query = split_heads(change.query(attn.to_q, hidden), attn.heads)
+        key = split_heads(change.key(attn.to_k, source), attn.heads)
+        value = split_heads(change.value(attn.to_v, source), attn.heads)
+        out = attend(query, key, value)
+        if self.branch is not None:
+            out = out + faces.scale * self.branch(query, hidden, faces, self)
+        return attn.to_out[1](change.out(attn.to_out[0], merge_heads(out)))
+
+
+class UniPortrait(Method):
+    """ID embedding, decoupled cross-attention with low-rank sets, ID routing; two stages of training."""
+
+    def __init__(self, unet: nn.Module, blank: dict[str, Tensor], settings: Settings) -> None:
+        super().__init__(unet, blank, settings)
+        found = sites(unet)
+        width = next(site.context for site in found if site.context)
+        sizes = blank["intrinsic"].shape[-1], blank["structure"].shape[-1]
+        self.identity = IdEmbedding(*sizes, width, settings)
+        self.layers = nn.ModuleDict({site.name: PortraitAttention(site, width, settings) for site in found})
+        self._thin = False
+
+    @classmethod
+    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+        """Intrinsic (R, 49, C) and structure (R, M, E) features of R aligned faces."""
+        parts = [
+            _encode(frozen, references[start : start + FACES_AT_ONCE])
+            for start in range(0, len(references), FACES_AT_ONCE)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @classmethod
+    def encode_blank(cls, frozen: Frozen) -> Features:
+        """Zeros, but for the image encoder's tokens, which are those of a picture of its mean colour."""
+        maps = _maps(frozen, np.zeros((1, SIDE, SIDE, 3), np.uint8))
+        shallow = sum(maps[side].shape[1] for side in SHALLOW)
+        grey = torch.tensor(frozen.image_text.preprocess.mean).view(1, 3, 1, 1) * 2 - 1
+        patches = _patches(frozen, grey.expand(1, 3, *frozen.image_text.size))[0]
+        zeros = np.zeros((len(patches), shallow), np.float32)
+        intrinsic = np.zeros((INTRINSIC**2, maps[INTRINSIC].shape[1]), np.float32)
+        return {"intrinsic": intrinsic, "structure": np.concatenate([zeros, patches], axis=1)}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Stage I and stage II (section 3.4)."""
+        share = self.settings.single_share
+        first = {"identity.*": 1.0, "*.branch.key.*": 1.0, "*.branch.value.*": 1.0, "*.single.*": 1.0}
+        second = {"*.router.*": 1.0, "*.multi.*": 0.1}
+        return (Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second))
+
+    def begin(self, phase: Phase) -> None:
+        """Structure tokens are thinned in stage I only."""
+        self._thin = phase.name == "single"
+
+    @torch.no_grad()
+    def enter(self, phase: Phase) -> None:
+        """Stage II starts from the low-rank changes that stage I found."""
+        if phase.name == "groups":
+            for layer in self.layers.values():
+                layer.multi.load_state_dict(layer.single.state_dict())  # type: ignore[union-attr]
+
+    def condition(self, batch: Batch) -> Condition:
+        """ID tokens of every person; masks are the user's, where there are any."""
+        people = batch.people
+        scale = 1.0 if self.training else self.settings.face_scale
+        return Condition(batch.text, Faces(self.tokens(people), people.present, batch.masks, scale))
+
+    def tokens(self, people: People) -> Tensor:
+        """ID tokens (B, N, T, D); all references of a person are read together. Zeros in empty slots."""
+        present = people.present
+        given = people.given[present]  # (F, J)
+        intrinsic, structure = (people.features[name][present] for name in ("intrinsic", "structure"))  # (F, J, L, C)
+        keep = Keep(_keep(given, intrinsic.shape[2]), _keep(given, structure.shape[2]))
+        beta = torch.full((len(given), 1, 1), self.settings.structure_scale, device=given.device)
+        if self.training:
+            keep, beta = self._drop(keep, torch.ones_like(beta), structure)
+        found = self.identity(intrinsic.flatten(1, 2), structure.flatten(1, 2), keep, beta)
+        tokens = found.new_zeros(*present.shape, *found.shape[1:])
+        tokens[present] = found
+        return tokens
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        """L_diff, and L_route in pictures of several people (equation 6)."""
+        terms = super().loss(step)
+        if step.maps:
+            assert step.batch.places is not None
+            boxes, present = step.batch.places.boxes, step.batch.people.present
+            losses = [
+                routing_loss(soft, box_masks(boxes, self.wires.grid(soft.shape[-1])), present) for soft in step.maps
+            ]
+            terms["routing"] = self.settings.route_weight * torch.stack(losses).mean()
+        return terms
+
+    def _drop(self, keep: Keep, beta: Tensor, structure: Tensor) -> tuple[Keep, Tensor]:
+        """Drop the structure branch of some faces and some structure tokens of others (DropPath, DropToken)."""
+        if not self._thin:
+            return keep, beta
+        settings = self.settings
+        lot = torch.rand(len(beta), 1, device=beta.device)
+        beta = beta * (lot >= settings.path_drop).unsqueeze(-1)
+        thinned = (lot >= settings.path_drop) & (lot < settings.path_drop + settings.token_drop)
+        stays = torch.rand(len(beta), structure.shape[1] * structure.shape[2], device=beta.device) < settings.token_keep
+        tokens = stays | ~thinned
+        return Keep(keep.intrinsic, tokens if keep.structure is None else tokens & keep.structure), beta
+
+
+METHOD = UniPortrait
+
+
+def interpolate(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """ID interpolation: tokens of a person between two, `share` of the way from the first to the second."""
+    return torch.lerp(first, second, share)
+
+
+def allot(logits: Tensor, noise: bool) -> Tensor:
+    """One-hot allotment (B, N, L) of positions to people, with the gradient of the soft one (straight-through).
+
+    In training the logits carry Gumbel noise, so that an allotment is a sample of the soft map (Jang et al., arXiv
+    1611.01144); in drawing the most likely person gets the position.
+    """
+    if noise:
+        uniform = torch.rand_like(logits).clamp(1e-9, 1 - 1e-7)
+        logits = logits - torch.log(-torch.log(uniform))
+    soft = logits.softmax(1)
+    hard = torch.zeros_like(soft).scatter_(1, logits.argmax(1, keepdim=True), 1.0)
+    return hard + (soft - soft.detach())
+
+
+def mask_shares(masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A user's masks (B, N, H, W) as shares (B, N, L) of a layer's positions, normalised where they overlap."""
+    resized = F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
+    return resized / resized.sum(1, keepdim=True).clamp(min=1e-3)
+
+
+def routing_loss(soft: Tensor, masks: Tensor, present: Tensor) -> Tensor:
+    """Squared distance of soft maps (B, N, L) to masks (B, N, h, w), inside their union, per person and position.
+
+    A map with one slot more than people (the background) is compared everywhere, its mask being what is in no box.
+    """
+    wanted = masks.flatten(2)
+    inside = wanted.amax(1)  # (B, L)
+    if soft.shape[1] > wanted.shape[1]:
+        wanted = torch.cat([wanted, 1 - inside.unsqueeze(1)], dim=1)
+        inside = torch.ones_like(inside)
+    distance = (soft - wanted).square().sum(1) / present.sum(1, keepdim=True).clamp(min=1)  # (B, L)
+    return ((distance * inside).sum(1) / inside.sum(1).clamp(min=1)).mean()
+
+
+def _keep(given: Tensor, tokens: int) -> Tensor | None:
+    return None if given.all() else given.repeat_interleave(tokens, dim=1)
+
+
+def _mlp(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, 2 * inputs), nn.GELU(), nn.Linear(2 * inputs, width))
+
+
+@torch.no_grad()
+def _encode(frozen: Frozen, references: Sequence[Reference]) -> Features:
+    crops = np.stack([reference.crop for reference in references])
+    maps = {side: torch.from_numpy(value) for side, value in _maps(frozen, crops).items()}
+    patches = _patches(frozen, torch.from_numpy(to_unit(crops)).permute(0, 3, 1, 2))  # (R, M, E)
+    grid = frozen.image_text.model.visual.grid_size
+    shallow = [F.interpolate(maps[side], grid, mode="bilinear", align_corners=False) for side in SHALLOW]
+    tokens = torch.cat(shallow, dim=1).flatten(2).transpose(1, 2).numpy()  # (R, M, C)
+    intrinsic = maps[INTRINSIC].flatten(2).transpose(1, 2).numpy()  # (R, 49, C)
+    return {"intrinsic": intrinsic, "structure": np.concatenate([tokens, patches], axis=2)}
+
+
+def _maps(frozen: Frozen, crops: Pixels) -> dict[int, Floats]:
+    maps = frozen.recogniser.inner_features(crops)
+    if missing := {*SHALLOW, INTRINSIC} - set(maps):
+        raise MissingInput(f"recogniser A has no inner maps of side {sorted(missing)}: UniPortrait reads them")
+    return maps
+
+
+def _patches(frozen: Frozen, images: Any) -> Floats:
+    with torch.no_grad():
+        return frozen.image_text.patches(images).numpy()

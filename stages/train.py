@@ -1,0 +1,43 @@
+"""Train one method on the shared backbone, under the fairness contract.
+
+Reads data/samples and the model directories; writes data/weights/<method>: adapter.safetensors with card.json,
+curve.csv, metrics.json and live/. What frozen parts say about the photos is kept in .work/training, a folder that all
+workers must see. Run `python -m stages.train <method>`; a run that was killed goes on from its last checkpoint.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from pipeline import actors, settings
+from pipeline.backbone import adapter, cache, data, train
+from pipeline.backbone.loop import Plan
+from pipeline.errors import run
+
+SAMPLES, WEIGHTS = Path("data/samples"), Path("data/weights")
+
+
+def main() -> None:
+    """Compute what is frozen once, then train unless these very weights exist."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method", help="a file in pipeline/methods, or <method>-<variant>")
+    name = parser.parse_args().method
+    loaded = settings.load()
+    samples = data.training_shards(SAMPLES)
+    photos = cache.photo_tasks(samples, loaded.models)
+    faces = cache.face_tasks(samples, loaded.models, name)
+    keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
+    plan = Plan(name, loaded.models, loaded.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
+    if adapter.finished(plan.out, plan.fingerprint):
+        print(f"{name} is trained already: {plan.out}")
+        return
+    for made in (
+        actors.map_shards(partial(cache.PhotoWorker, loaded.models), cache.unfinished(photos), "latents and texts"),
+        actors.map_shards(partial(cache.FaceWorker, loaded.models, name), cache.unfinished(faces), "references"),
+    ):
+        list(made)
+    train.launch(plan)
+
+
+if __name__ == "__main__":
+    run(main)
