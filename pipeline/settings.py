@@ -79,11 +79,12 @@ class Faces:
     """Detection, alignment, embedding and grading of faces."""
 
     detector_size: int  # pixels, a multiple of 32
-    detector_threshold: float
+    detector_threshold: float  # score from which a face gets a row at all
     landmarks: str  # recogniser (the pack's 68 points) or face_alignment
     landmark_weights: str  # directory with face-alignment's weight files; empty with landmarks: recogniser
+    min_score: float  # of the detector, below which a row is rejected
     min_face: int  # pixels, shorter side of the box
-    min_sharpness: float
+    min_sharpness: float  # spread of the Laplacian over spread of the grey level: sharp photos have 0.1 to 0.4
     max_yaw: float  # degrees
 
 
@@ -115,12 +116,14 @@ class Shapes:
 class Samples:
     """Captions, splits and training shards."""
 
-    validation_share: float
-    test_share: float
-    references: int  # per person
+    validation_share: float  # of the people
+    test_share: float  # of the people
+    references: int  # photos per person that generators are given; the rest is held out to score against
     photos_per_shard: int
-    benchmark: str  # name of the case list, pipeline/benchmarks/<name>.yaml
-    seed: int
+    benchmark: str  # what is asked for, pipeline/benchmarks/<name>.yaml
+    cases: tuple[int, ...]  # casts of one person, of two, of three, ...
+    seeds: int  # images per cast and prompt
+    seed: int  # of the split
 
 
 @dataclass(frozen=True)
