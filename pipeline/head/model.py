@@ -95,12 +95,10 @@ def load_head(path: str | Path) -> Head:
     Raises ValueError naming the keys that are missing or whose sizes disagree.
     """
     with np.load(path, allow_pickle=False) as file:
-        missing = sorted(set(ARRAYS) | set(NAMES) | set(TEXTS) - set(file.files)) if not file.files else []
-        missing = missing or [key for key in (*ARRAYS, *NAMES, *TEXTS) if key not in file.files]
+        missing = [key for key in (*ARRAYS, *NAMES, *TEXTS) if key not in file.files]
         if missing:
-            raise ValueError(
-                f"{path} is no head of ours, it lacks {', '.join(missing)}; import it first (pipeline/head/importers.py)"
-            )
+            advice = "make it one with pipeline/head/importers.py"
+            raise ValueError(f"{path} is no head of ours, it lacks {', '.join(missing)}; {advice}")
         arrays = {key: file[key].astype(kind) for key, kind in ARRAYS.items()}
         names = {key: tuple(str(name) for name in file[key]) for key in NAMES}
         texts = {key: str(file[key]) for key in TEXTS}
@@ -126,8 +124,6 @@ def check(head: Head, where: str) -> None:
         found = getattr(head, key).shape
         if found != size:
             raise ValueError(f"{where}: {key} has size {found}, expected {size}")
-    if (
-        min(head.triangles.min(), head.landmarks68.min()) < 0
-        or max(head.triangles.max(), head.landmarks68.max()) >= count
-    ):
+    numbers = np.concatenate([head.triangles.ravel(), head.landmarks68])
+    if numbers.min() < 0 or numbers.max() >= count:
         raise ValueError(f"{where}: triangles or landmarks68 point outside the {count} vertices")

@@ -1,4 +1,4 @@
-"""A z-buffer rasteriser in numba, and the maps that generators are conditioned on.
+"""A z-buffer rasteriser in numba.
 
 Pixel (row, column) has its centre at x = column, y = row. Larger depth is nearer to the viewer.
 """
@@ -40,8 +40,8 @@ def rasterise(
 ) -> Buffers:
     """Draws triangles (F, 3) over points (V, 2) with depth (V,) into buffers of `size` (H, W).
 
-    `cover` (V,) leaves pixels out where it falls below a threshold between 0.2 and 0.8 that changes from thread to
-    thread; `threads` (V,) numbers the threads along which it does so (the ends of hair). Nothing is left out without it.
+    `cover` (V,) leaves pixels out where it falls below a threshold between 0.2 and 0.8; `threads` (V,) numbers the
+    threads along which that threshold changes (the ends of hair). Nothing is left out without them.
     """
     buffers = empty(size)
     if cover is None:

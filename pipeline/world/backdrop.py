@@ -91,7 +91,9 @@ def paint_books(size: tuple[int, int], colour: Array, rng: np.random.Generator) 
         while x < width:
             wide, tall = int(rng.integers(3, 8)), int(rng.integers(shelf - 12, shelf - 4))
             image[top : top + shelf, x : x + wide] = (0.10, 0.07, 0.05)
-            image[top + shelf - 3 - tall : top + shelf - 3, x : x + wide] = rng.uniform(0.12, 0.75, 3) * rng.uniform(0.6, 1)
+            image[top + shelf - 3 - tall : top + shelf - 3, x : x + wide] = rng.uniform(0.12, 0.75, 3) * rng.uniform(
+                0.6, 1
+            )
             x += wide
         image[top + shelf - 3 : top + shelf] = (0.45, 0.30, 0.18)
     return gaussian_filter(image, (0.9, 0.9, 0))
@@ -110,7 +112,10 @@ def paint_lights(size: tuple[int, int], colour: Array, rng: np.random.Generator)
     image = np.array([0.05, 0.06, 0.14]) + (1 - down)[..., None] * np.array([0.03, 0.03, 0.09])
     for _ in range(int(rng.integers(14, 22) * size[1] / size[0])):
         far = np.hypot(down - rng.uniform(0, 1), across - rng.uniform(0, size[1] / size[0]))
-        radius, tone = rng.uniform(0.03, 0.075), np.array([[1, 0.75, 0.35], [1, 0.4, 0.3], [0.5, 0.75, 1], [1, 0.95, 0.8]])[rng.integers(4)]
+        radius, tone = (
+            rng.uniform(0.03, 0.075),
+            np.array([[1, 0.75, 0.35], [1, 0.4, 0.3], [0.5, 0.75, 1], [1, 0.95, 0.8]])[rng.integers(4)],
+        )
         image = image + (np.clip((radius - far) * 60, 0, 1) * rng.uniform(0.35, 0.8))[..., None] * tone
     return image
 
@@ -140,6 +145,14 @@ def paint_snow(size: tuple[int, int], colour: Array, rng: np.random.Generator) -
 
 
 PAINTERS = {
-    "wall": paint_wall, "brick": paint_brick, "sky": paint_sky, "sunset": paint_sunset, "garden": paint_garden, "books": paint_books,
-    "curtain": paint_curtain, "lights": paint_lights, "beach": paint_beach, "snow": paint_snow,
-}  # fmt: skip
+    "wall": paint_wall,
+    "brick": paint_brick,
+    "sky": paint_sky,
+    "sunset": paint_sunset,
+    "garden": paint_garden,
+    "books": paint_books,
+    "curtain": paint_curtain,
+    "lights": paint_lights,
+    "beach": paint_beach,
+    "snow": paint_snow,
+}

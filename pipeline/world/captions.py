@@ -45,7 +45,7 @@ def light_words(light: Light, rng: np.random.Generator) -> str:
 
 
 def portrait_caption(look: Look, light: Light, background: str, wall: str, yaw: float, rng: np.random.Generator) -> str:
-    """A sentence like "a photo of a person with long red hair and round glasses, smiling, wearing a green sweater, in a garden"."""
+    """A sentence like "a photo of a person with long red hair, smiling, wearing a green sweater, in a garden"."""
     worn = " and ".join(filter(None, (hair_words(look, rng), glasses_words(look, rng))))
     middle = [choose(rng, words.EXPRESSIONS[look.expression]), "wearing " + clothes_words(look, rng)]
     if rng.random() < 0.3:

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 
-from pipeline.world.anatomy.grid import angles, make_grid, rows, smooth
+from pipeline.world.anatomy.grid import angles, make_grid, open_triangles, ring_triangles, rows, smooth
 from pipeline.world.attire import Look
-from pipeline.world.mesh import CLOTH, HAIR, Piece, ball, piece, ring_triangles
+from pipeline.world.mesh import CLOTH, HAIR, Piece, ball, piece
 from pipeline.world.words import CLOTH_COLOURS, HAIR_COLOURS
 
 LOWEST = 2.4  # rows of the head's grid above this carry hair; below it hangs
@@ -71,8 +71,14 @@ def shell(head: np.ndarray, style: Style, part: int) -> tuple[np.ndarray, np.nda
     margin = height - hairline(angle, style, part)
     cover = 0.5 + 0.55 * margin / style.softness
     thick = style.side + (style.top - style.side) * smooth(height, 4.0, 11.5)
-    thick = thick * (0.18 + 0.82 * smooth(margin, -0.3, 1.6)) * (1 + 0.55 * style.parted * part * np.sin(np.deg2rad(angle)) * smooth(height, 5.0, 10.0))
-    thick = thick + style.curl * np.sin(angle * 0.23 + 2 * np.sin(height * 1.9)) * np.cos(height * 2.3 + angle * 0.05) * smooth(margin, 0, 1.5)
+    thick = (
+        thick
+        * (0.18 + 0.82 * smooth(margin, -0.3, 1.6))
+        * (1 + 0.55 * style.parted * part * np.sin(np.deg2rad(angle)) * smooth(height, 5.0, 10.0))
+    )
+    thick = thick + style.curl * np.sin(angle * 0.23 + 2 * np.sin(height * 1.9)) * np.cos(
+        height * 2.3 + angle * 0.05
+    ) * smooth(margin, 0, 1.5)
     return base + outward * thick[..., None], cover, height, angle
 
 
@@ -105,11 +111,11 @@ def hang(points: np.ndarray, cover: np.ndarray, angle: np.ndarray, style: Style)
 
 
 def grow(head: np.ndarray, look: Look, skin: np.ndarray) -> list[Piece]:
-    """The pieces of a look's hair and hat on a head's vertices (V, 3) with skin of a colour (3,), in the head's frame."""
+    """The pieces of a look's hair and hat on a head's vertices (V, 3); `skin` (3,) shows at thin roots."""
     if look.hair == "bald":
         return []
     style, colour = STYLES[look.hair], np.array(HAIR_COLOURS[look.hair_colour])
-    points, cover, height, angle = shell(head, style, look.part)
+    points, cover, _, angle = shell(head, style, look.part)
     hanging, hanging_cover = hang(points, cover, angle, style)
     everything = np.concatenate([points, hanging])
     covers = np.concatenate([cover, hanging_cover])
@@ -119,11 +125,11 @@ def grow(head: np.ndarray, look: Look, skin: np.ndarray) -> list[Piece]:
     threads = threads + 1.8 * style.curl * np.sin(2.4 * everything[..., 1] + 0.13 * angle[0])
     roots = 0.55 * smooth(covers, 1.1, 0.4) * (style.top < 1.5) * (style.hairline > 8.5)
     colours = colour + (skin - colour) * roots[..., None]
-    hair = piece(everything.reshape(-1, 3), ring_triangles(len(everything), columns), colours.reshape(-1, 3), HAIR, covers.ravel(), threads.ravel())
-    return [hair, *extras(head, look, style, colour)]
+    hair = piece(everything, ring_triangles(len(everything), columns), colours, HAIR, covers, threads)
+    return [hair, *extras(head, look, colour)]
 
 
-def extras(head: np.ndarray, look: Look, style: Style, colour: np.ndarray) -> list[Piece]:
+def extras(head: np.ndarray, look: Look, colour: np.ndarray) -> list[Piece]:
     """A bun, pigtails or a hat."""
     number, _, azimuth = scalp()
     crown = head[number[0]].mean(0)
@@ -141,7 +147,8 @@ def tail(root: np.ndarray, side: int, colour: np.ndarray) -> Piece:
     """A pigtail that hangs from a point (3,) over the ear."""
     points, triangles = ball(np.zeros(3), np.array([1.75, 5.2, 1.75]), 14, 14)
     low = smooth(points[:, 1], 5.2, -5.2)
-    points = points * (1 - 0.35 * low[:, None] * np.array([1, 0, 1])) + np.stack([side * (0.9 + 0.9 * low), -3.6 + 0 * low, -0.4 + 0 * low], -1)
+    narrowed = points * (1 - 0.35 * low[:, None] * np.array([1, 0, 1]))
+    points = narrowed + np.stack([side * (0.9 + 0.9 * low), -3.6 + 0 * low, -0.4 + 0 * low], -1)
     return piece(points + root, triangles, colour, HAIR, threads=np.arctan2(points[:, 0], points[:, 2]) * 8)
 
 
@@ -161,7 +168,7 @@ def hat(head: np.ndarray, look: Look) -> list[Piece]:
     points = points + outward * lift[..., None]
     threads = angle * 0.4 if knitted else np.zeros_like(angle)
     shade = np.where((knitted & (height - edge < 1.75))[..., None], 0.86, 1.0) * colour
-    crown = piece(points.reshape(-1, 3), ring_triangles(*height.shape), shade.reshape(-1, 3), CLOTH, cover.ravel(), threads.ravel())
+    crown = piece(points, ring_triangles(*height.shape), shade, CLOTH, cover, threads)
     return [crown] if knitted else [crown, brim(points, height, angle, colour)]
 
 
@@ -172,8 +179,6 @@ def brim(points: np.ndarray, height: np.ndarray, angle: np.ndarray, colour: np.n
     edge = points[row, front]
     share = np.linspace(-0.06, 1, 6)[:, None, None]
     reach = 5.6 * np.cos(np.deg2rad(angle[0, front] * 1.45))[None, :, None] ** 0.7
-    out = edge + share * reach * np.array([0.0, -0.2, 0.98]) - np.array([0, 0.12, 0]) * (edge[:, :1] ** 2) * share * 0.35
-    number = np.arange(out.shape[0] * out.shape[1]).reshape(out.shape[:2])
-    a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
-    triangles = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return piece(out.reshape(-1, 3), triangles, colour * 0.9, CLOTH)
+    droop = np.array([0, 0.12, 0]) * (edge[:, :1] ** 2) * share * 0.35
+    out = edge + share * reach * np.array([0.0, -0.2, 0.98]) - droop
+    return piece(out, open_triangles(*out.shape[:2]), colour * 0.9, CLOTH)

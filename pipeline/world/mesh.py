@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.world.anatomy.grid import ring_triangles
 
 SKIN, EYE, HAIR, CLOTH, MOUTH, FRAME = range(6)
-Array = NDArray[np.float32]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """n vertices of one material, in the frame of the head or of the torso."""
+    """n vertices, in the frame of the head or of the torso."""
 
-    points: Array  # (n, 3)
-    triangles: NDArray[np.int32]  # (f, 3)
-    colours: Array  # (n, 3) gamma encoded
-    material: int
-    cover: Array  # (n,) see raster.rasterise
-    threads: Array  # (n,)
+    points: Floats  # (n, 3)
+    triangles: Ints  # (f, 3)
+    colours: Floats  # (n, 3) gamma encoded
+    materials: NDArray[np.int64]  # (n,)
+    cover: Floats  # (n,) see raster.rasterise
+    threads: Floats  # (n,)
+
+    def moved(self, points: Floats) -> Piece:
+        """The same piece with its vertices elsewhere (n, 3)."""
+        return replace(self, points=points)
 
 
-def piece(points: np.ndarray, triangles: np.ndarray, colour: object, material: int, cover: np.ndarray | None = None, threads: np.ndarray | None = None) -> Piece:
-    """A piece from points (n, 3), triangles (f, 3) and one colour (3,) or many (n, 3)."""
-    count = len(points)
-    colours = np.broadcast_to(np.asarray(colour, np.float32), (count, 3)).copy()
-    ones, zeros = np.ones(count, np.float32), np.zeros(count, np.float32)
+def piece(
+    points: ArrayLike,
+    triangles: ArrayLike,
+    colour: ArrayLike,
+    material: ArrayLike,
+    cover: ArrayLike = 1.0,
+    threads: ArrayLike = 0.0,
+) -> Piece:
+    """A piece; sizes (R, C, 3) and (R, C) are flattened, and what is one value holds for all vertices."""
+    places = np.asarray(points, np.float32).reshape(-1, 3)
+    count = len(places)
+
+    def each(value: ArrayLike) -> Floats:
+        array = np.asarray(value, np.float32)
+        return np.full(count, array) if array.ndim == 0 else array.reshape(-1)
+
+    colours = np.broadcast_to(np.asarray(colour, np.float32).reshape(-1, 3), (count, 3))
+    materials = np.broadcast_to(np.asarray(material, np.int64), (count,))
+    return Piece(places, np.asarray(triangles, np.int32), colours, materials, each(cover), each(threads))
+
+
+def merge(pieces: Sequence[Piece]) -> Piece:
+    """Pieces of one frame as one."""
+    starts = np.cumsum([0, *(len(part.points) for part in pieces[:-1])])
+    triangles = [part.triangles + np.int32(start) for part, start in zip(pieces, starts, strict=True)]
     return Piece(
-        points.astype(np.float32),
-        triangles.astype(np.int32),
-        colours,
-        material,
-        ones if cover is None else cover.astype(np.float32),
-        zeros if threads is None else threads.astype(np.float32),
+        np.concatenate([part.points for part in pieces]),
+        np.concatenate(triangles),
+        np.concatenate([part.colours for part in pieces]),
+        np.concatenate([part.materials for part in pieces]),
+        np.concatenate([part.cover for part in pieces]),
+        np.concatenate([part.threads for part in pieces]),
     )
 
 
-def ring_triangles(rows: int, columns: int) -> NDArray[np.int32]:
-    """Triangles of a grid (rows going down, columns going to the image's right in front) that closes around."""
-    number = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    right = np.roll(number, -1, 1)
-    a, b, c, d = number[:-1], right[:-1], number[1:], right[1:]
-    return np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-
-
-def ball(centre: np.ndarray, radii: np.ndarray, rows: int = 12, columns: int = 18) -> tuple[np.ndarray, NDArray[np.int32]]:
+def ball(centre: np.ndarray, radii: np.ndarray, rows: int = 12, columns: int = 18) -> tuple[np.ndarray, Ints]:
     """Points and triangles of an ellipsoid."""
     down = np.linspace(0.01, np.pi - 0.01, rows)[:, None]
     around = np.linspace(-np.pi, np.pi, columns, endpoint=False)
-    points = np.stack([np.sin(down) * np.sin(around), np.cos(down) * np.ones(columns), np.sin(down) * np.cos(around)], -1).reshape(-1, 3)
-    return points * radii + centre, ring_triangles(rows, columns)
+    ring = [np.sin(down) * np.sin(around), np.cos(down) * np.ones(columns), np.sin(down) * np.cos(around)]
+    return np.stack(ring, -1).reshape(-1, 3) * radii + centre, ring_triangles(rows, columns)
 
 
-def tube(line: np.ndarray, radius: float, closed: bool, sides: int = 6) -> tuple[np.ndarray, NDArray[np.int32]]:
+def tube(line: np.ndarray, radius: float, closed: bool, sides: int = 6) -> tuple[np.ndarray, Ints]:
     """Points and triangles of a tube around a polyline (n, 3)."""
     ahead = np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0)
     ahead = ahead / (np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-9)
@@ -62,9 +82,8 @@ def tube(line: np.ndarray, radius: float, closed: bool, sides: int = 6) -> tuple
     first = np.cross(ahead, reference)
     first /= np.linalg.norm(first, axis=1, keepdims=True) + 1e-9
     second = np.cross(ahead, first)
-    turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    points = line[:, None] + radius * (np.cos(turn)[:, None] * first[:, None] + np.sin(turn)[:, None] * second[:, None])
-    rows = len(line)
+    turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None]
+    points = line[:, None] + radius * (np.cos(turn) * first[:, None] + np.sin(turn) * second[:, None])
     if closed:
-        points, rows = np.concatenate([points, points[:1]]), rows + 1
-    return points.reshape(-1, 3), ring_triangles(rows, sides)
+        points = np.concatenate([points, points[:1]])
+    return points.reshape(-1, 3), ring_triangles(len(points), sides)

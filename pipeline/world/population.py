@@ -13,12 +13,50 @@ from pipeline.head.model import Head, load_head
 from pipeline.world.anatomy.build import MODEL, albedo_names
 
 MARKS = {  # one-sided albedo modes: how many people have one, and how strong it is in standard deviations
-    "moustache": (0.12, 2.4), "goatee": (0.1, 2.3), "beard": (0.12, 2.3), "sideburns": (0.07, 1.8), "stubble": (0.12, 1.3),
-    "freckles": (0.2, 1.6), "patch_left": (0.05, 1.2), "patch_forehead": (0.05, 1.2), "mole_left_cheek": (0.14, 1.7), "mole_right_cheek": (0.14, 1.7),
-    "mole_lip": (0.14, 1.7), "mole_chin": (0.14, 1.7), "mole_brow": (0.14, 1.7), "mole_jaw": (0.14, 1.7), "under_eye": (0.5, 1.0), "blush": (0.4, 1.3),
-    "nose_red": (0.3, 1.2), "eyelids": (0.3, 1.4), "brow_bridge": (0.12, 1.8),
-}  # fmt: skip
-ONSETS = ("", "b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "dr", "kr", "tr", "sh", "th")
+    "moustache": (0.12, 2.4),
+    "goatee": (0.1, 2.3),
+    "beard": (0.12, 2.3),
+    "sideburns": (0.07, 1.8),
+    "stubble": (0.12, 1.3),
+    "freckles": (0.2, 1.6),
+    "patch_left": (0.05, 1.2),
+    "patch_forehead": (0.05, 1.2),
+    "mole_left_cheek": (0.14, 1.7),
+    "mole_right_cheek": (0.14, 1.7),
+    "mole_lip": (0.14, 1.7),
+    "mole_chin": (0.14, 1.7),
+    "mole_brow": (0.14, 1.7),
+    "mole_jaw": (0.14, 1.7),
+    "under_eye": (0.5, 1.0),
+    "blush": (0.4, 1.3),
+    "nose_red": (0.3, 1.2),
+    "eyelids": (0.3, 1.4),
+    "brow_bridge": (0.12, 1.8),
+}
+ONSETS = (
+    "",
+    "b",
+    "d",
+    "f",
+    "g",
+    "h",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "t",
+    "v",
+    "z",
+    "br",
+    "dr",
+    "kr",
+    "tr",
+    "sh",
+    "th",
+)
 VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "io", "ou")
 CODAS = ("", "", "n", "l", "r", "s", "m", "nd", "rt", "x")
 

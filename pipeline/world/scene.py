@@ -17,11 +17,12 @@ from pipeline.world.anatomy.grid import make_grid
 from pipeline.world.attire import Look, draw_look, expression_weights, pick
 from pipeline.world.backdrop import backdrop
 from pipeline.world.captions import group_caption, portrait_caption
+from pipeline.world.glasses import wear_glasses
 from pipeline.world.hair import grow
-from pipeline.world.mesh import EYE, MOUTH, SKIN, Piece, piece
+from pipeline.world.mesh import EYE, MOUTH, SKIN, Piece, merge, piece
 from pipeline.world.population import Person, world_head
 from pipeline.world.shade import Light, shade, shadow_map
-from pipeline.world.wardrobe import dress, wear_glasses
+from pipeline.world.wardrobe import dress
 from pipeline.world.words import BACKGROUNDS, LIGHTS, WALL_COLOURS
 
 PORTRAIT, GROUP = (128, 128), (128, 256)  # height, width
@@ -59,7 +60,10 @@ def portrait(person: Person, seed: int) -> Photo:
     """A photograph (128, 128) of one person; the same for the same person and seed."""
     rng = np.random.default_rng([seed, person.index, 0x901])
     look, light = draw_look(rng), draw_light(rng)
-    background, wall = pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]), pick(rng, WALL_COLOURS)
+    background, wall = (
+        pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]),
+        pick(rng, WALL_COLOURS),
+    )
     height = rng.uniform(51, 69)
     centre = np.array([63.5 + rng.normal(0, 4.5), 66 + rng.normal(0, 3.5)])
     canvas = backdrop(background, wall, PORTRAIT, rng)
@@ -77,7 +81,10 @@ def group(people: Sequence[Person], seed: int) -> Photo:
         raise ValueError(f"a group has 2 to 4 people, {len(people)} were given")
     rng = np.random.default_rng([seed, *(person.index for person in people), 0x6409])
     looks, light = [draw_look(rng) for _ in people], draw_light(rng)
-    background, wall = pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]), pick(rng, WALL_COLOURS)
+    background, wall = (
+        pick(rng, BACKGROUNDS, [0.3, 0.08, 0.08, 0.08, 0.1, 0.09, 0.09, 0.06, 0.06, 0.06]),
+        pick(rng, WALL_COLOURS),
+    )
     low, high = {2: (48, 57), 3: (39, 46), 4: (32, 38)}[len(people)]
     step = {2: 84, 3: 70, 4: 57}[len(people)]
     canvas = backdrop(background, wall, GROUP, rng)
@@ -85,7 +92,9 @@ def group(people: Sequence[Person], seed: int) -> Photo:
     for place in rng.permutation(len(people)):
         across = 127.5 + step * (place - (len(people) - 1) / 2) + rng.normal(0, 3)
         centre = np.array([across, 68 + (4 - len(people)) * 1.5 + rng.normal(0, 5)])
-        canvas, faces[int(place)] = add_person(canvas, people[place], looks[place], light, rng.uniform(low, high), centre, rng, yaw_limit=28)
+        canvas, faces[int(place)] = add_person(
+            canvas, people[place], looks[place], light, rng.uniform(low, high), centre, rng, yaw_limit=28
+        )
     caption = group_caption(looks, background, wall, rng)
     return Photo(develop(canvas, rng), caption, tuple(faces[place] for place in range(len(people))), light, background)
 
@@ -97,11 +106,24 @@ def draw_light(rng: np.random.Generator) -> Light:
     up = rng.uniform(5, 45)
     a, e = np.deg2rad(side), np.deg2rad(up)
     direction = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
-    key, sky = {"soft": (0.85, 0.42), "hard": (1.2, 0.27), "warm": (1.0, 0.34), "cool": (0.95, 0.34), "dim": (0.56, 0.28), "bright": (1.0, 0.58)}[kind]
+    key, sky = {
+        "soft": (0.85, 0.42),
+        "hard": (1.2, 0.27),
+        "warm": (1.0, 0.34),
+        "cool": (0.95, 0.34),
+        "dim": (0.56, 0.28),
+        "bright": (1.0, 0.58),
+    }[kind]
     tone = {"warm": (1.18, 0.92, 0.66), "cool": (0.8, 0.97, 1.25)}.get(kind, (1.0, 1.0, 1.0))
     key_colour = 1.08 * key * rng.uniform(0.88, 1.12) * np.array(tone) * rng.uniform(0.95, 1.05, 3)
     sky_colour = sky * rng.uniform(0.85, 1.15) * np.array([0.97, 1.0, 1.05]) * (0.5 + 0.5 * np.array(tone))
-    return Light(kind, direction, key_colour.astype(np.float32), sky_colour.astype(np.float32), (0.55 * sky_colour * np.array([1.08, 1.0, 0.9]) * 1.25).astype(np.float32))
+    return Light(
+        kind,
+        direction,
+        key_colour.astype(np.float32),
+        sky_colour.astype(np.float32),
+        (0.55 * sky_colour * np.array([1.08, 1.0, 0.9]) * 1.25).astype(np.float32),
+    )
 
 
 @cache
@@ -112,14 +134,19 @@ def face_vertices() -> NDArray[np.int64]:
 
 
 @cache
-def head_materials() -> tuple[Array, Array]:
-    """Material of each vertex (V,) of the head, and the number of the skin's first neck vertex's colour."""
+def head_materials() -> NDArray[np.int64]:
+    """Material (V,) of each vertex of the head."""
     regions = world_head().regions
     material = np.full(len(regions), SKIN, np.int64)
     for name, value in (("left_eye", EYE), ("right_eye", EYE), ("mouth", MOUTH)):
         material[regions == REGION_NAMES.index(name)] = value
-    neck = np.flatnonzero(regions == REGION_NAMES.index("neck"))
-    return material, neck
+    return material
+
+
+@cache
+def neck_vertices() -> NDArray[np.int64]:
+    """The vertices whose mean colour the body below the neck has."""
+    return np.flatnonzero(world_head().regions == REGION_NAMES.index("neck"))
 
 
 def draw_camera(vertices: Array, height: float, centre: Array, rng: np.random.Generator, yaw_limit: float) -> Camera:
@@ -132,7 +159,16 @@ def draw_camera(vertices: Array, height: float, centre: Array, rng: np.random.Ge
     return Camera(yaw, pitch, roll, scale, float(centre[0] - middle[0]), float(centre[1] - middle[1]))
 
 
-def add_person(canvas: Array, person: Person, look: Look, light: Light, height: float, centre: Array, rng: np.random.Generator, yaw_limit: float) -> tuple[Array, FaceTruth]:
+def add_person(
+    canvas: Array,
+    person: Person,
+    look: Look,
+    light: Light,
+    height: float,
+    centre: Array,
+    rng: np.random.Generator,
+    yaw_limit: float,
+) -> tuple[Array, FaceTruth]:
     """The canvas (H, W, 3) with one more person in front, and the truth about the face."""
     head = world_head()
     expression = expression_weights(rng, look, head.expression_names)
@@ -150,35 +186,29 @@ def add_person(canvas: Array, person: Person, look: Look, light: Light, height: 
 
 
 def draw(vertices: Array, colours: Array, look: Look, camera: Camera, light: Light, size: tuple[int, int]) -> Array:
-    """Premultiplied colour and coverage (H, W, 4) of a person."""
+    """Premultiplied colour and coverage (H, W, 4) of a person with head vertices and colours (V, 3)."""
     head = world_head()
-    material, neck = head_materials()
-    tone = colours[neck].mean(0)
     frames, lenses = wear_glasses(look, vertices, head.landmarks68)
-    body = Piece(vertices, head.triangles, colours, SKIN, np.ones(len(vertices), np.float32), np.zeros(len(vertices), np.float32))
+    tone = colours[neck_vertices()].mean(0)
+    above = [piece(vertices, head.triangles, colours, head_materials()), *grow(vertices, look, tone), *frames]
     turn = camera.rotation()
-    chest = rotation(camera.yaw * 0.4, camera.pitch * 0.2, camera.roll * 0.15)
-    above = [body, *grow(vertices, look, tone), *frames]
-    below = dress(look, tone)
-    points = [part.points @ turn.T for part in above] + [(part.points - NECK) @ chest.T + NECK @ turn.T for part in below]
-    parts = above + below
-    materials = np.concatenate([material, *(np.full(len(part.points), part.material) for part in parts[1:])])
-    return expose(np.concatenate(points), parts, materials, lenses if look.glasses == "tinted" else [], camera, light, size)
+    chest = rotation(camera.yaw * 0.4, camera.pitch * 0.2, camera.roll * 0.15)  # a body turns less than its head
+    turned = [part.moved(part.points @ turn.T) for part in above]
+    turned += [part.moved((part.points - NECK) @ chest.T + NECK @ turn.T) for part in dress(look, tone)]
+    tinted = [part.moved(part.points @ turn.T) for part in lenses if look.glasses == "tinted"]
+    return expose(merge(turned), tinted, camera, light, size)
 
 
-def expose(points: Array, parts: list[Piece], materials: Array, lenses: list[Piece], camera: Camera, light: Light, size: tuple[int, int]) -> Array:
-    """Rasterises and shades turned points (n, 3) of pieces: premultiplied colour and coverage (H, W, 4)."""
-    starts = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
-    triangles = np.concatenate([part.triangles + start for part, start in zip(parts, starts, strict=True)]).astype(np.int32)
-    cover, threads = np.concatenate([part.cover for part in parts]), np.concatenate([part.threads for part in parts])
-    points = points.astype(np.float32)
-    pixels = fine_pixels(points, camera)
+def expose(mesh: Piece, lenses: Sequence[Piece], camera: Camera, light: Light, size: tuple[int, int]) -> Array:
+    """Rasterises and shades a mesh in viewer axes: premultiplied colour and coverage (H, W, 4)."""
+    points, triangles, threads = mesh.points, mesh.triangles, mesh.threads
     fine = (size[0] * FINE, size[1] * FINE)
-    buffers = rasterise(pixels, points[:, 2], triangles, fine, cover, threads)
-    shadow, places = shadow_map(points, triangles, cover, threads, light.direction)
+    buffers = rasterise(fine_pixels(points, camera), points[:, 2], triangles, fine, mesh.cover, threads)
+    shadow, places = shadow_map(points, triangles, mesh.cover, threads, light.direction)
+    lamp = np.stack([light.direction, light.key, light.sky, light.ground])
+    surface = (vertex_normals(points, triangles), mesh.colours, mesh.materials, threads[:, None], places)
     out = np.zeros((*fine, 4), np.float32)
-    colours = np.concatenate([part.colours for part in parts])
-    shade(buffers.triangle, buffers.barycentric, triangles, vertex_normals(points, triangles), colours, materials, threads, places, shadow, light.direction, light.key, light.sky, light.ground, out)
+    shade(buffers.triangle, buffers.barycentric, triangles, *surface, shadow, lamp, out)
     for lens in lenses:
         tint(out, buffers, lens, camera)
     return out.reshape(size[0], FINE, size[1], FINE, 4).mean((1, 3))
@@ -186,14 +216,15 @@ def expose(points: Array, parts: list[Piece], materials: Array, lenses: list[Pie
 
 def fine_pixels(points: Array, camera: Camera) -> Array:
     """Places (n, 2) of turned points (n, 3) among the finer pixels that are drawn."""
-    flat = points[:, :2] * np.array([1, -1], np.float32) * np.float32(camera.scale) + np.array([camera.tx, camera.ty], np.float32)
+    flat = points[:, :2] * np.array([1, -1], np.float32) * np.float32(camera.scale) + np.array(
+        [camera.tx, camera.ty], np.float32
+    )
     return (flat + np.float32(0.5)) * np.float32(FINE) - np.float32(0.5)
 
 
 def tint(out: Array, buffers: Buffers, lens: Piece, camera: Camera) -> None:
     """Lays a tinted lens over what is drawn behind it."""
-    points = lens.points @ camera.rotation().T
-    glass = rasterise(fine_pixels(points, camera), points[:, 2], lens.triangles, buffers.triangle.shape)
+    glass = rasterise(fine_pixels(lens.points, camera), lens.points[:, 2], lens.triangles, buffers.triangle.shape)
     seen = (glass.triangle >= 0) & (glass.depth > buffers.depth)
     colour = np.append(0.25 + 0.45 * lens.colours[0], 1.0).astype(np.float32)
     out[seen] = out[seen] * (1 - TINT) + colour * TINT

@@ -36,7 +36,9 @@ def shadow_map(points: Array, triangles: Array, cover: Array, threads: Array, di
     """Depths (MAP, MAP) seen from the light and each vertex's place (n, 3) in that map."""
     turned = points @ light_frame(direction).T
     scale = np.float32(MAP / (2 * REACH))
-    place = np.stack([MAP / 2 + scale * turned[:, 0], MAP / 2 - scale * (turned[:, 1] - 1.0), turned[:, 2]], -1).astype(np.float32)
+    place = np.stack([MAP / 2 + scale * turned[:, 0], MAP / 2 - scale * (turned[:, 1] - 1.0), turned[:, 2]], -1).astype(
+        np.float32
+    )
     depth = rasterise(place[:, :2], place[:, 2], triangles, (MAP, MAP), cover, threads).depth
     return depth, place
 
@@ -58,66 +60,92 @@ def lit(depth: Array, x: float, y: float, z: float, slack: float) -> float:
     return total / 25.0
 
 
+@njit(cache=True, inline="always")
+def unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A normal of length 1 that faces the viewer: thin sheets are lit from both sides."""
+    length = np.sqrt(x * x + y * y + z * z) + 1e-9
+    if z < 0.0:
+        length = -length
+    return x / length, y / length, z / length
+
+
+@njit(cache=True, inline="always")
+def finish(material: int, thread: float, shine: float, along: float, nz: float) -> tuple[float, float, float, float]:
+    """How a material shines and how its strands or ribs vary its colour: gloss, shine, wrap, streak."""
+    if material == EYE:
+        return 0.9, shine**90.0, 0.45, 1.0
+    if material == HAIR:  # strands shine across their direction (Kajiya and Kay 1989)
+        strand = 0.5 * thread_noise(thread * 2.3) + 0.5 * thread_noise(thread * 7.1 + 3.0)
+        across = np.sqrt(max(1.0 - along * along * 2.2, 0.0)) * max(nz, 0.0)
+        return 0.16 * strand, across**22.0, 0.35, 0.58 + 0.75 * strand
+    if material == CLOTH:
+        ribs = thread_noise(thread * 3.0) * (1.0 if thread != 0.0 else 0.0)
+        return 0.0, 0.0, 0.25, 1.0 - 0.35 * ribs
+    if material == FRAME:
+        return 0.5, shine**40.0, 0.25, 1.0
+    if material == MOUTH:
+        return 0.02, shine**12.0, 0.25, 1.0
+    return 0.05, shine**12.0, 0.25, 1.0
+
+
+@njit(cache=True, inline="always")
+def in_light(material: int, share: float) -> float:
+    """Share of light at a place whose share by the shadow map is given: eyes and teeth catch light around corners."""
+    share = 0.12 + 0.88 * share
+    if material == EYE:
+        return 0.35 + 0.65 * share
+    if material == MOUTH:
+        return 0.3 + 0.7 * share
+    return share
+
+
+@njit(cache=True, inline="always")
+def develop(value: float) -> float:
+    """Gamma encoded brightness with a film's soft shoulder, so that fair skin keeps its shading."""
+    value = 1.16 * value / (1.0 + 0.24 * value)
+    return np.sqrt(min(max(value, 0.0), 1.0))
+
+
+@njit(cache=True, inline="always")
+def mix(values: Array, corners: Array, weights: Array, channel: int) -> float:
+    """A per-vertex value (n, C) inside a triangle."""
+    first = weights[0] * values[corners[0], channel] + weights[1] * values[corners[1], channel]
+    return first + weights[2] * values[corners[2], channel]
+
+
 @njit(cache=True)
-def shade(triangle_buffer, barycentric, triangles, normals, colours, materials, threads, places, shadow, direction, key, sky, ground, out):  # type: ignore[no-untyped-def]
-    """Writes gamma encoded colour and coverage (H, W, 4) of every covered pixel."""
-    height, width = triangle_buffer.shape
+def shade(shown, barycentric, triangles, normals, colours, materials, threads, places, shadow, light, out):  # type: ignore[no-untyped-def]
+    """Writes gamma encoded colour and coverage (H, W, 4) of every pixel that shows a triangle.
+
+    `light` (4, 3) has the rows direction, key, sky, ground of a Light; `threads` is (n, 1).
+    """
+    direction, key, sky, ground = light[0], light[1], light[2], light[3]
     half = np.array([direction[0], direction[1], direction[2] + 1.0])
     half /= np.sqrt((half * half).sum())
-    for row in range(height):
-        for column in range(width):
-            number = triangle_buffer[row, column]
-            if number < 0:
+    for row in range(shown.shape[0]):
+        for column in range(shown.shape[1]):
+            if shown[row, column] < 0:
                 continue
-            a, b, c = triangles[number]
-            u, v, w = barycentric[row, column]
-            nx = u * normals[a, 0] + v * normals[b, 0] + w * normals[c, 0]
-            ny = u * normals[a, 1] + v * normals[b, 1] + w * normals[c, 1]
-            nz = u * normals[a, 2] + v * normals[b, 2] + w * normals[c, 2]
-            length = np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
-            if nz < 0.0:
-                length = -length
-            nx, ny, nz = nx / length, ny / length, nz / length
+            at, w = triangles[shown[row, column]], barycentric[row, column]
+            nx, ny, nz = unit(mix(normals, at, w, 0), mix(normals, at, w, 1), mix(normals, at, w, 2))
             facing = nx * direction[0] + ny * direction[1] + nz * direction[2]
-            px = u * places[a, 0] + v * places[b, 0] + w * places[c, 0]
-            py = u * places[a, 1] + v * places[b, 1] + w * places[c, 1]
-            pz = u * places[a, 2] + v * places[b, 2] + w * places[c, 2]
-            reach = 0.12 + 0.88 * lit(shadow, px, py, pz, 0.6 + 1.5 * (1.0 - max(facing, 0.0)))
-            material = materials[a]
-            wrap = 0.25
-            gloss, power, streak = 0.05, 12.0, 1.0
-            shine = max(nx * half[0] + ny * half[1] + nz * half[2], 0.0)
-            if material == EYE:
-                gloss, power, wrap = 0.9, 90.0, 0.45
-                reach = 0.35 + 0.65 * reach
-            elif material == HAIR:
-                thread = u * threads[a] + v * threads[b] + w * threads[c]
-                strand = 0.5 * thread_noise(thread * 2.3) + 0.5 * thread_noise(thread * 7.1 + 3.0)
-                streak = 0.58 + 0.75 * strand
-                along = half[1] - ny * (nx * half[0] + ny * half[1] + nz * half[2])
-                shine = np.sqrt(max(1.0 - along * along * 2.2, 0.0)) * max(nz, 0.0)
-                gloss, power, wrap = 0.16 * strand, 22.0, 0.35
-            elif material == CLOTH:
-                thread = u * threads[a] + v * threads[b] + w * threads[c]
-                streak = 1.0 - 0.35 * thread_noise(thread * 3.0) * (1.0 if thread != 0.0 else 0.0)
-                gloss = 0.0
-            elif material == FRAME:
-                gloss, power = 0.5, 40.0
-            elif material == MOUTH:
-                gloss = 0.02
-                reach = 0.3 + 0.7 * reach
+            slack = 0.6 + 1.5 * (1.0 - max(facing, 0.0))
+            material = materials[at[0]]
+            reach = lit(shadow, mix(places, at, w, 0), mix(places, at, w, 1), mix(places, at, w, 2), slack)
+            reach = in_light(material, reach)
+            towards = nx * half[0] + ny * half[1] + nz * half[2]
+            along = half[1] - ny * towards
+            gloss, shine, wrap, streak = finish(material, mix(threads, at, w, 0), max(towards, 0.0), along, nz)
             diffuse = max((facing + wrap) / (1.0 + wrap), 0.0) * reach
-            open_sky = 0.5 + 0.5 * ny
             edge = (1.0 - nz) * (1.0 - nz)
-            light = gloss * shine**power * (0.25 + 0.75 * reach) * (1.0 if facing > -0.2 else 0.0)
+            highlight = gloss * shine * (0.25 + 0.75 * reach) * (1.0 if facing > -0.2 else 0.0)
             for channel in range(3):
-                colour = u * colours[a, channel] + v * colours[b, channel] + w * colours[c, channel]
-                ambient = ground[channel] + (sky[channel] - ground[channel]) * open_sky
+                colour = mix(colours, at, w, channel)
+                ambient = ground[channel] + (sky[channel] - ground[channel]) * (0.5 + 0.5 * ny)
                 warm = 1.0
                 if material == SKIN:  # light that leaves the skin beyond the shadow's edge is red
-                    soft = diffuse * (1.0 - diffuse)
-                    warm = 1.0 + (0.35 * soft if channel == 0 else -0.1 * soft)
-                value = colour * colour * streak * (ambient + key[channel] * diffuse * warm) + key[channel] * light + 0.05 * edge * ambient
-                value = 1.16 * value / (1.0 + 0.24 * value)  # a film's soft shoulder: fair skin keeps its shading
-                out[row, column, channel] = np.sqrt(min(max(value, 0.0), 1.0))
+                    warm += diffuse * (1.0 - diffuse) * (0.35 if channel == 0 else -0.1)
+                value = colour * colour * streak * (ambient + key[channel] * diffuse * warm)
+                value += key[channel] * highlight + 0.05 * edge * ambient
+                out[row, column, channel] = develop(value)
             out[row, column, 3] = 1.0

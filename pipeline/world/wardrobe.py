@@ -1,17 +1,29 @@
-"""Clothes on a torso, and glasses on a face."""
+"""Clothes on a torso: a lofted body, a cloth over it with a neckline, collars and scarves."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from pipeline.world.anatomy.grid import smooth
+from pipeline.world.anatomy.grid import open_triangles, ring_triangles, smooth
 from pipeline.world.attire import Look
-from pipeline.world.mesh import CLOTH, FRAME, SKIN, Piece, piece, ring_triangles, tube
-from pipeline.world.words import CLOTH_COLOURS, FRAME_COLOURS
+from pipeline.world.mesh import CLOTH, SKIN, Piece, piece, tube
+from pipeline.world.words import CLOTH_COLOURS
 
 # height, half width, half depth, centre z of the torso from the collar down
-LOFT = np.array([[-9.6, 4.5, 4.8, -1.2], [-10.1, 4.9, 5.0, -1.2], [-10.9, 6.9, 5.5, -1.3], [-12.0, 10.6, 6.2, -1.4], [-13.2, 14.2, 6.8, -1.5], [-14.8, 16.4, 7.3, -1.5], [-17.5, 17.4, 7.9, -1.5], [-26.0, 17.6, 8.6, -1.5], [-60.0, 17.6, 8.6, -1.5]])  # fmt: skip
+LOFT = np.array(
+    [
+        [-9.6, 4.5, 4.8, -1.2],
+        [-10.1, 4.9, 5.0, -1.2],
+        [-10.9, 6.9, 5.5, -1.3],
+        [-12.0, 10.6, 6.2, -1.4],
+        [-13.2, 14.2, 6.8, -1.5],
+        [-14.8, 16.4, 7.3, -1.5],
+        [-17.5, 17.4, 7.9, -1.5],
+        [-26.0, 17.6, 8.6, -1.5],
+        [-60.0, 17.6, 8.6, -1.5],
+    ]
+)
 loft = PchipInterpolator(-LOFT[:, 0], LOFT[:, 1:])
 COLUMNS = 64
 
@@ -33,11 +45,11 @@ def dress(look: Look, skin: np.ndarray) -> list[Piece]:
     colour = np.array(CLOTH_COLOURS[look.cloth_colour])
     body, _, _ = torso(-10.2, -0.12)
     under = np.full(3, 0.9) if look.clothes == "jacket" and look.cloth_colour != "white" else skin
-    pieces = [piece(body.reshape(-1, 3), ring_triangles(*body.shape[:2]), under, SKIN if under is skin else CLOTH)]
+    pieces = [piece(body, ring_triangles(*body.shape[:2]), under, SKIN if under is skin else CLOTH)]
     points, y, angle = torso(-9.3 if look.clothes in ("turtleneck", "hoodie", "shirt") else -9.9, 0.1)
     cover = neckline(look.clothes, points[..., 0], points[..., 1], np.cos(angle) > 0)
     cloth = pattern(look.clothes, colour, points[..., 0], y, angle)
-    pieces.append(piece(points.reshape(-1, 3), ring_triangles(*y.shape), cloth.reshape(-1, 3), CLOTH, cover.ravel()))
+    pieces.append(piece(points, ring_triangles(*y.shape), cloth, CLOTH, cover))
     return pieces + trimmings(look.clothes, colour)
 
 
@@ -83,13 +95,18 @@ def trimmings(kind: str, colour: np.ndarray) -> list[Piece]:
     if kind == "hoodie":
         return [loop(around, 5.9, 6.2, -10.1, 1.25, colour * 0.95, tilt=0.22)]
     if kind == "scarf":
-        return [loop(around, 5.4, 5.6, -9.7, 1.35, colour), loop(around, 5.9, 6.1, -11.0, 1.3, colour * 0.88, tilt=0.08)]
+        return [
+            loop(around, 5.4, 5.6, -9.7, 1.35, colour),
+            loop(around, 5.9, 6.1, -11.0, 1.3, colour * 0.88, tilt=0.08),
+        ]
     if kind == "shirt":
         return [flap(side, colour * 0.93) for side in (-1, 1)]
     return []
 
 
-def loop(around: np.ndarray, wide: float, deep: float, y: float, radius: float, colour: np.ndarray, tilt: float = 0.1) -> Piece:
+def loop(
+    around: np.ndarray, wide: float, deep: float, y: float, radius: float, colour: np.ndarray, tilt: float = 0.1
+) -> Piece:
     """A thick ring of cloth around the neck."""
     z = deep * np.cos(around)
     line = np.stack([wide * np.sin(around), y - tilt * z, z - 1.2], -1)
@@ -102,47 +119,4 @@ def flap(side: int, colour: np.ndarray) -> Piece:
     drop = 0.6 + 2.5 * np.exp(-((around - 0.45) ** 2) / 0.16)
     x, z = (4.75 + 0.95 * down) * np.sin(around), (4.9 + 1.35 * down) * np.cos(around) - 1.2
     y = -9.0 - drop * down - 0.75 * np.cos(around)
-    number = np.arange(x.size).reshape(x.shape)
-    a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
-    triangles = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return piece(np.stack([side * x, y, z], -1).reshape(-1, 3), triangles, colour, CLOTH)
-
-
-FRAMES = {"round": (1.0, 2.3, 2.2, 2.0), "square": (0.72, 2.5, 1.75, 4.5), "wide": (0.85, 2.95, 2.45, 2.8), "tinted": (0.9, 2.7, 2.15, 3.0)}
-
-
-def wear_glasses(look: Look, head: np.ndarray, landmarks: np.ndarray) -> tuple[list[Piece], list[Piece]]:
-    """Frames and lenses of a look's glasses on a head's vertices (V, 3)."""
-    if look.glasses == "none":
-        return [], []
-    marks = head[landmarks]
-    colour, radius = np.array(FRAME_COLOURS[look.frame_colour]), 0.2
-    _, width, height, power = FRAMES[look.glasses]
-    front = marks[27, 2] + 0.35
-    frames, lenses = [], []
-    for side, eye in ((-1, marks[36:42]), (1, marks[42:48])):
-        centre = np.array([eye[:, 0].mean(), 0.5 * (eye[0, 1] + eye[3, 1]) - 0.25])
-        half = min(width, abs(centre[0]) - 0.45)
-        turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-        shape = np.abs(np.cos(turn)) ** power + np.abs(np.sin(turn)) ** power
-        x = centre[0] + half * np.cos(turn) / shape ** (1 / power)
-        y = centre[1] + height * np.sin(turn) / shape ** (1 / power)
-        rim = np.stack([x, y, front - 0.035 * x**2], -1)
-        frames.append(piece(*tube(rim, radius, closed=True), colour, FRAME))
-        lenses.append(lens(rim, colour))
-        outer = np.array([centre[0] + side * half, centre[1] + 0.6 * height, front - 0.035 * (abs(centre[0]) + half) ** 2])
-        ear = np.array([side * (abs(marks[0 if side < 0 else 16, 0]) + 0.35), outer[1] - 0.2, 0.5])
-        share = np.linspace(0, 1, 6)[:, None]
-        frames.append(piece(*tube(outer + share * (ear - outer) + np.array([side * 0.5, 0, 0]) * np.sin(np.pi * share), radius, closed=False), colour, FRAME))
-    gap = [frames[0].points[:, 0].max() - 0.2, frames[2].points[:, 0].min() + 0.2]
-    x = np.linspace(gap[0], gap[1], 7)
-    bridge = np.stack([x, marks[36:48, 1].mean() + 0.35 + 0.35 * np.cos(np.linspace(-1.5, 1.5, 7)), np.full(7, front + 0.1)], -1)
-    return [*frames, piece(*tube(bridge, radius, closed=False), colour, FRAME)], lenses
-
-
-def lens(rim: np.ndarray, colour: np.ndarray) -> Piece:
-    """A flat fan inside a rim (n, 3)."""
-    count = len(rim)
-    points = np.concatenate([rim, rim.mean(0, keepdims=True)])
-    triangles = np.stack([np.arange(count), np.roll(np.arange(count), -1), np.full(count, count)], -1)
-    return piece(points, triangles, colour, FRAME)
+    return piece(np.stack([side * x, y, z], -1), open_triangles(*x.shape), colour, CLOTH)

@@ -9,20 +9,52 @@ from __future__ import annotations
 Colour = tuple[float, float, float]
 
 HAIR_COLOURS: dict[str, Colour] = {
-    "black": (0.11, 0.10, 0.11), "brown": (0.33, 0.20, 0.13), "red": (0.62, 0.20, 0.08), "blond": (0.84, 0.66, 0.36), "grey": (0.58, 0.58, 0.60),
-    "white": (0.90, 0.89, 0.86), "auburn": (0.45, 0.15, 0.11), "blue": (0.20, 0.35, 0.72), "pink": (0.88, 0.45, 0.62), "green": (0.22, 0.52, 0.32),
-}  # fmt: skip
+    "black": (0.11, 0.10, 0.11),
+    "brown": (0.33, 0.20, 0.13),
+    "red": (0.62, 0.20, 0.08),
+    "blond": (0.84, 0.66, 0.36),
+    "grey": (0.58, 0.58, 0.60),
+    "white": (0.90, 0.89, 0.86),
+    "auburn": (0.45, 0.15, 0.11),
+    "blue": (0.20, 0.35, 0.72),
+    "pink": (0.88, 0.45, 0.62),
+    "green": (0.22, 0.52, 0.32),
+}
 CLOTH_COLOURS: dict[str, Colour] = {
-    "red": (0.75, 0.14, 0.14), "green": (0.17, 0.50, 0.26), "blue": (0.16, 0.33, 0.70), "yellow": (0.93, 0.79, 0.22), "white": (0.92, 0.92, 0.90),
-    "black": (0.13, 0.13, 0.15), "grey": (0.52, 0.53, 0.55), "orange": (0.92, 0.50, 0.14), "purple": (0.45, 0.23, 0.58), "pink": (0.92, 0.60, 0.70),
-    "brown": (0.42, 0.28, 0.19), "teal": (0.10, 0.50, 0.52),
-}  # fmt: skip
+    "red": (0.75, 0.14, 0.14),
+    "green": (0.17, 0.50, 0.26),
+    "blue": (0.16, 0.33, 0.70),
+    "yellow": (0.93, 0.79, 0.22),
+    "white": (0.92, 0.92, 0.90),
+    "black": (0.13, 0.13, 0.15),
+    "grey": (0.52, 0.53, 0.55),
+    "orange": (0.92, 0.50, 0.14),
+    "purple": (0.45, 0.23, 0.58),
+    "pink": (0.92, 0.60, 0.70),
+    "brown": (0.42, 0.28, 0.19),
+    "teal": (0.10, 0.50, 0.52),
+}
 WALL_COLOURS: dict[str, Colour] = {
-    "red": (0.66, 0.24, 0.22), "green": (0.42, 0.60, 0.42), "blue": (0.38, 0.54, 0.76), "yellow": (0.90, 0.80, 0.46), "white": (0.90, 0.90, 0.89),
-    "grey": (0.56, 0.57, 0.59), "orange": (0.88, 0.60, 0.34), "purple": (0.52, 0.41, 0.64), "pink": (0.88, 0.68, 0.72), "teal": (0.29, 0.56, 0.57),
-    "black": (0.15, 0.15, 0.17), "brown": (0.47, 0.36, 0.28),
-}  # fmt: skip
-FRAME_COLOURS: dict[str, Colour] = {"black": (0.08, 0.08, 0.09), "red": (0.70, 0.12, 0.12), "gold": (0.80, 0.64, 0.28), "blue": (0.15, 0.28, 0.65), "brown": (0.36, 0.21, 0.12)}  # fmt: skip
+    "red": (0.66, 0.24, 0.22),
+    "green": (0.42, 0.60, 0.42),
+    "blue": (0.38, 0.54, 0.76),
+    "yellow": (0.90, 0.80, 0.46),
+    "white": (0.90, 0.90, 0.89),
+    "grey": (0.56, 0.57, 0.59),
+    "orange": (0.88, 0.60, 0.34),
+    "purple": (0.52, 0.41, 0.64),
+    "pink": (0.88, 0.68, 0.72),
+    "teal": (0.29, 0.56, 0.57),
+    "black": (0.15, 0.15, 0.17),
+    "brown": (0.47, 0.36, 0.28),
+}
+FRAME_COLOURS: dict[str, Colour] = {
+    "black": (0.08, 0.08, 0.09),
+    "red": (0.70, 0.12, 0.12),
+    "gold": (0.80, 0.64, 0.28),
+    "blue": (0.15, 0.28, 0.65),
+    "brown": (0.36, 0.21, 0.12),
+}
 
 # wordings of hair; {c} is the colour. The key is the style that hair.py builds.
 HAIR_STYLES: dict[str, tuple[str, ...]] = {
@@ -93,7 +125,13 @@ LIGHTS: dict[str, tuple[str, ...]] = {
     "dim": ("dim light", "low light"),
     "bright": ("bright light", "bright even light"),
 }
-SUBJECTS = ("a photo of a person", "a portrait of a person", "a picture of a person", "a photo of someone", "a close-up of a person")
+SUBJECTS = (
+    "a photo of a person",
+    "a portrait of a person",
+    "a picture of a person",
+    "a photo of someone",
+    "a close-up of a person",
+)
 GROUPS = ("a photo of {n} people", "a group photo of {n} people", "a picture of {n} people", "{n} people")
 COUNTS = {2: "two", 3: "three", 4: "four"}
 TURNED = {"left": ("turned to the left", "looking left"), "right": ("turned to the right", "looking right")}

@@ -14,7 +14,17 @@ import numpy as np
 
 from pipeline.head.model import Head, save_head
 from pipeline.world.anatomy import complexion
-from pipeline.world.anatomy.grid import EYE_ROW, LOWER_LIP, MOUTH_CORNER, MOUTH_ROW, UPPER_LIP, Floats, Grid, Ints, make_grid
+from pipeline.world.anatomy.grid import (
+    EYE_ROW,
+    LOWER_LIP,
+    MOUTH_CORNER,
+    MOUTH_ROW,
+    UPPER_LIP,
+    Floats,
+    Grid,
+    Ints,
+    make_grid,
+)
 from pipeline.world.anatomy.organs import Part, cavity, ear, eyeball, teeth
 from pipeline.world.anatomy.sculpt import EYE_X, SIDES, Parameters, parameters, relief, slide
 from pipeline.world.anatomy.whole import jaw_weight, proportions, swing_jaw
@@ -22,25 +32,96 @@ from pipeline.world.anatomy.whole import jaw_weight, proportions, swing_jaw
 MODEL = Path(__file__).parents[1] / "pack" / "models" / "head.npz"
 
 SHAPE_NAMES = (
-    "head_width", "face_length", "jaw_width", "chin_width", "chin_length", "chin_forward", "forehead_height", "forehead_width",
-    "forehead_slope", "cheekbones", "cheek_fullness", "cheek_width", "jaw_square", "nose_length", "nose_width", "nose_bridge", "nose_tip",
-    "nose_tip_up", "nose_bulb", "nose_hump", "nose_bridge_width", "eye_spacing", "eye_width", "eye_size", "eye_openness", "eye_tilt",
-    "eye_height", "eye_depth", "eye_skew", "brow_height", "brow_tilt", "brow_arch", "brow_ridge", "mouth_width", "mouth_height", "mouth_bow",
-    "mouth_forward", "upper_lip", "lower_lip", "lip_bow", "chin_cleft", "cheekbone_height", "forehead_bulge", "midface", "ear_size", "ear_stand",
-    "neck_width", "head_depth",
-)  # fmt: skip
+    "head_width",
+    "face_length",
+    "jaw_width",
+    "chin_width",
+    "chin_length",
+    "chin_forward",
+    "forehead_height",
+    "forehead_width",
+    "forehead_slope",
+    "cheekbones",
+    "cheek_fullness",
+    "cheek_width",
+    "jaw_square",
+    "nose_length",
+    "nose_width",
+    "nose_bridge",
+    "nose_tip",
+    "nose_tip_up",
+    "nose_bulb",
+    "nose_hump",
+    "nose_bridge_width",
+    "eye_spacing",
+    "eye_width",
+    "eye_size",
+    "eye_openness",
+    "eye_tilt",
+    "eye_height",
+    "eye_depth",
+    "eye_skew",
+    "brow_height",
+    "brow_tilt",
+    "brow_arch",
+    "brow_ridge",
+    "mouth_width",
+    "mouth_height",
+    "mouth_bow",
+    "mouth_forward",
+    "upper_lip",
+    "lower_lip",
+    "lip_bow",
+    "chin_cleft",
+    "cheekbone_height",
+    "forehead_bulge",
+    "midface",
+    "ear_size",
+    "ear_stand",
+    "neck_width",
+    "head_depth",
+)
 PAIRED = (
-    "browDown", "browOuterUp", "eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut", "cheekSquint",
-    "noseSneer", "mouthSmile", "mouthFrown", "mouthStretch", "mouthUpperUp", "mouthLowerDown",
-)  # fmt: skip
+    "browDown",
+    "browOuterUp",
+    "eyeBlink",
+    "eyeWide",
+    "eyeSquint",
+    "eyeLookUp",
+    "eyeLookDown",
+    "eyeLookIn",
+    "eyeLookOut",
+    "cheekSquint",
+    "noseSneer",
+    "mouthSmile",
+    "mouthFrown",
+    "mouthStretch",
+    "mouthUpperUp",
+    "mouthLowerDown",
+)
 SINGLE = ("browInnerUp", "jawOpen", "jawLeft", "jawRight", "mouthPucker", "mouthFunnel", "cheekPuff")
 EXPRESSION_NAMES = tuple(name + side for name in PAIRED for side in ("Left", "Right")) + SINGLE
-REGION_NAMES = ("skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip", "lower_lip", "mouth", "left_ear", "right_ear", "neck")  # fmt: skip
+REGION_NAMES = (
+    "skin",
+    "left_brow",
+    "right_brow",
+    "left_eye",
+    "right_eye",
+    "nose",
+    "upper_lip",
+    "lower_lip",
+    "mouth",
+    "left_ear",
+    "right_ear",
+    "neck",
+)
 
 
 def organs(p: Parameters) -> list[Part]:
     """Right eye, left eye, right ear, left ear, teeth, cavity."""
-    return [eyeball(p, name, side) for name, side in SIDES] + [ear(p, side) for _, side in SIDES] + [teeth(p), cavity(p)]
+    return (
+        [eyeball(p, name, side) for name, side in SIDES] + [ear(p, side) for _, side in SIDES] + [teeth(p), cavity(p)]
+    )
 
 
 def sculpture(grid: Grid, values: Parameters) -> Floats:
@@ -102,17 +183,25 @@ def regions(grid: Grid, mean: Floats) -> np.ndarray:
     result[(y < -8.9) | ((np.abs(grid.angle) > 100) & (y < -3))] = number["neck"]
     brows = front & (complexion.brow(x, y) > 0.4)
     result[brows & (x > 0)], result[brows & (x < 0)] = number["left_brow"], number["right_brow"]
-    result[front & (y < 4.0) & (y > -1.35) & (np.abs(x) < np.interp(y, [-1.3, 0.5, 4.0], [1.9, 1.5, 0.75]))] = number["nose"]
+    result[front & (y < 4.0) & (y > -1.35) & (np.abs(x) < np.interp(y, [-1.3, 0.5, 4.0], [1.9, 1.5, 0.75]))] = number[
+        "nose"
+    ]
     lip = complexion.lip_mask(grid) > 0.5
     result[lip & (grid.mouth_side >= 0)], result[lip & (grid.mouth_side < 0)] = number["upper_lip"], number["lower_lip"]
     names = ["right_eye", "left_eye", "right_ear", "left_ear", "mouth", "mouth"]
-    parts = [np.full(len(part.points), number[name], np.uint8) for name, part in zip(names, organs(parameters({})), strict=True)]
+    parts = [
+        np.full(len(part.points), number[name], np.uint8)
+        for name, part in zip(names, organs(parameters({})), strict=True)
+    ]
     return np.concatenate([result, *parts])
 
 
 def landmarks(grid: Grid, mean: Floats) -> Ints:
     """The 68 vertex numbers in iBUG order; the image's left is the person's right."""
-    return np.array([*jaw_line(grid, mean), *brow_line(grid, mean), *nose_line(grid, mean), *eye_line(grid), *mouth_line(grid)], np.int32)
+    return np.array(
+        [*jaw_line(grid, mean), *brow_line(grid, mean), *nose_line(grid, mean), *eye_line(grid), *mouth_line(grid)],
+        np.int32,
+    )
 
 
 def nearest(grid: Grid, mean: Floats, x: float, y: float) -> int:
@@ -127,7 +216,9 @@ def jaw_line(grid: Grid, mean: Floats) -> list[int]:
     rows_, angle = grid.row[grid.number[:, 0]], grid.angle[grid.number[0]]
     line = [(84, 2.6), (84, 0.7), (82, -1.1), (79, -2.7), (72, -4.4), (58, -5.9), (41, -6.9), (22, -7.5), (0, -7.8)]
     right = [int(grid.number[np.argmin(np.abs(rows_ - row)), np.argmin(np.abs(angle + turn))]) for turn, row in line]
-    left = [int(grid.number[np.argmin(np.abs(rows_ - row)), np.argmin(np.abs(angle - turn))]) for turn, row in line[:-1]]
+    left = [
+        int(grid.number[np.argmin(np.abs(rows_ - row)), np.argmin(np.abs(angle - turn))]) for turn, row in line[:-1]
+    ]
     return right + left[::-1]
 
 
@@ -139,7 +230,17 @@ def brow_line(grid: Grid, mean: Floats) -> list[int]:
 
 def nose_line(grid: Grid, mean: Floats) -> list[int]:
     """Points 27 to 35: down the bridge, then along the base."""
-    places = [(0, 3.5), (0, 2.3), (0, 1.1), (0, -0.2), (-1.35, -0.95), (-0.7, -1.2), (0, -1.32), (0.7, -1.2), (1.35, -0.95)]
+    places = [
+        (0, 3.5),
+        (0, 2.3),
+        (0, 1.1),
+        (0, -0.2),
+        (-1.35, -0.95),
+        (-0.7, -1.2),
+        (0, -1.32),
+        (0.7, -1.2),
+        (1.35, -0.95),
+    ]
     return [nearest(grid, mean, x, y) for x, y in places]
 
 
@@ -166,9 +267,14 @@ def eye_line(grid: Grid) -> list[int]:
 def mouth_line(grid: Grid) -> list[int]:
     """Points 48 to 67: the lips' outline, then the line where they part."""
     upper, lower = slit(grid, MOUTH_ROW, -3.0, 3.0)
-    at = [int(np.argmin(np.abs(grid.points[upper, 0] - share * MOUTH_CORNER))) for share in (-0.68, -0.24, 0.0, 0.24, 0.68)]
+    at = [
+        int(np.argmin(np.abs(grid.points[upper, 0] - share * MOUTH_CORNER)))
+        for share in (-0.68, -0.24, 0.0, 0.24, 0.68)
+    ]
     rows_ = grid.row[grid.number[:, 0]]
-    edges = [grid.number[int(np.argmin(np.abs(rows_ - value)))] for value in (MOUTH_ROW + UPPER_LIP, MOUTH_ROW - LOWER_LIP)]
+    edges = [
+        grid.number[int(np.argmin(np.abs(rows_ - value)))] for value in (MOUTH_ROW + UPPER_LIP, MOUTH_ROW - LOWER_LIP)
+    ]
     column = {int(vertex): place for place, vertex in enumerate(grid.number[int(np.argmin(np.abs(rows_ - MOUTH_ROW)))])}
     above = [int(edges[0][column[upper[place]]]) for place in at]
     under = [int(edges[1][column[upper[place]]]) for place in at]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
 Floats = NDArray[np.float64]
@@ -116,9 +116,10 @@ def front_depth(x: Floats, y: Floats) -> Floats:
     return zs + (zf - zs) * (1 - share**power) ** (1 / power)
 
 
-def smooth(value: Floats, low: float, high: float) -> Floats:
+def smooth(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> Floats:
     """0 below `low`, 1 above `high`, a smooth step between (either may be the larger)."""
-    share = np.clip((np.asarray(value) - low) / (high - low), 0, 1)
+    start, end = np.asarray(low), np.asarray(high)
+    share = np.clip((np.asarray(value) - start) / (end - start), 0, 1)
     return share * share * (3 - 2 * share)
 
 
@@ -126,7 +127,7 @@ def slit_columns(columns: Floats, row: float, inner: float, outer: float) -> Int
     """Columns strictly between the two ends of a slit, given by x on the average face."""
     x = base_surface(np.full(len(columns), row), columns)[:, 0]
     near = [int(np.argmin(np.where(np.abs(columns) < 66, np.abs(x - end), np.inf))) for end in (inner, outer)]
-    return np.arange(near[0] + 1, near[1])
+    return np.arange(near[0] + 1, near[1], dtype=np.int32)
 
 
 def make_grid() -> Grid:
@@ -140,7 +141,8 @@ def make_grid() -> Grid:
         (eye, slit_columns(columns, EYE_ROW, EYE_INNER, EYE_OUTER)),
         (mouth, slit_columns(columns, MOUTH_ROW, -MOUTH_CORNER, MOUTH_CORNER)),
     ]
-    below, lower, twins = number.copy(), {}, []
+    below, lower = number.copy(), {}
+    twins: list[int] = []
     for row, cut in slits:
         for column in cut:
             below[row, column] = number.size + len(twins)
@@ -156,9 +158,25 @@ def make_grid() -> Grid:
     return Grid(base_surface(row_of, angle_of), row_of, angle_of, sides[0], sides[1], triangles, number, lower)
 
 
-def grid_triangles(number: Ints, below: Ints) -> Ints:
-    """Two triangles per cell of a grid that closes around; cells hang under `below` and stand on `number`."""
+def grid_triangles(number: NDArray, below: NDArray) -> Ints:
+    """Triangles (f, 3) of a grid that closes around; cells hang under `below` and stand on `number`."""
     right = np.roll(np.arange(number.shape[1]), -1)
-    a, b = below[:-1], below[:-1][:, right]
-    c, d = number[1:], number[1:][:, right]
-    return np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)]).astype(np.int32)
+    return halves(below[:-1], below[:-1][:, right], number[1:], number[1:][:, right])
+
+
+def halves(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> Ints:
+    """Two triangles per cell from its corners, each (rows, columns): upper left, upper right, lower left, right."""
+    upper, lower = np.stack([a, c, b], -1), np.stack([b, c, d], -1)
+    return np.concatenate([upper.reshape(-1, 3), lower.reshape(-1, 3)]).astype(np.int32)
+
+
+def open_triangles(rows: int, columns: int) -> Ints:
+    """Triangles (f, 3) of a sheet whose rows go down and whose columns go to the image's right, facing the viewer."""
+    number = np.arange(rows * columns).reshape(rows, columns)
+    return halves(number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:])
+
+
+def ring_triangles(rows: int, columns: int) -> Ints:
+    """Triangles (f, 3) of a sheet that closes around."""
+    number = np.arange(rows * columns).reshape(rows, columns)
+    return grid_triangles(number, number)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.world.anatomy.grid import MOUTH_ROW, Floats, Ints, front_depth, smooth
+from pipeline.world.anatomy.grid import MOUTH_ROW, Floats, Ints, front_depth, open_triangles, ring_triangles, smooth
 from pipeline.world.anatomy.sculpt import EYE_RADIUS, Parameters, eye_centre
 
 IRIS, PUPIL = 0.86, 0.36
@@ -23,14 +23,6 @@ class Part:
     jaw: Floats
 
 
-def sheet(rows: int, columns: int, flip: bool = False) -> Ints:
-    """Triangles (f, 3) of a grid whose rows go down and whose columns go to the image's right, facing the viewer."""
-    number = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
-    triangles = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return (triangles[:, ::-1] if flip else triangles).astype(np.int32)
-
-
 def eyeball(p: Parameters, name: str, side: float) -> Part:
     """The front half of an eyeball: rings around the pupil, so that pupil and iris have sharp edges."""
     radius = EYE_RADIUS * (1 + 0.05 * p["eye_size"])
@@ -43,11 +35,7 @@ def eyeball(p: Parameters, name: str, side: float) -> Part:
     up = 0.26 * (p[f"eyeLookUp{name}"] - p[f"eyeLookDown{name}"])
     points = np.stack([x + right * z, y + up * z, z - right * x - up * y], -1).reshape(-1, 3) + eye_centre(p, side)
     points[:, 2] -= 0.75 * p[f"eyeBlink{name}"] + 0.12 * p[f"eyeSquint{name}"]  # out of the way of the closing lids
-    number = np.arange(len(points)).reshape(len(EYE_RINGS), EYE_SPOKES)
-    following = np.roll(number, -1, 1)
-    a, b, c, d = number[:-1], following[:-1], number[1:], following[1:]
-    triangles = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-    return Part(points, triangles.astype(np.int32), np.zeros(len(points)))
+    return Part(points, ring_triangles(len(EYE_RINGS), EYE_SPOKES), np.zeros(len(points)))
 
 
 def ear(p: Parameters, side: float) -> Part:
@@ -57,12 +45,14 @@ def ear(p: Parameters, side: float) -> Part:
     height = 2.75 * (1 + 0.13 * p["ear_size"])
     back = across * outline * 2.1 * (1 + 0.1 * p["ear_size"])
     stand = (0.4 + 0.2 * p["ear_stand"]) + 0.16
-    rim = 0.32 * np.exp(-(((across - 0.82) / 0.14) ** 2)) - 0.35 * np.exp(-(((across - 0.5) / 0.22) ** 2) - (down / 0.6) ** 2)
+    rim = 0.32 * np.exp(-(((across - 0.82) / 0.14) ** 2)) - 0.35 * np.exp(
+        -(((across - 0.5) / 0.22) ** 2) - (down / 0.6) ** 2
+    )
     x = 6.72 + back * stand * 1.25 + rim * outline
     y = 1.55 - down * height - 0.3 * across * down**2 + 0.35 * across
     z = 0.9 - back + 0.12 * down
     points = np.stack([side * x, y, z], -1).reshape(-1, 3)
-    return Part(points, sheet(13, 9, flip=side < 0), np.zeros(len(points)))
+    return Part(points, open_triangles(13, 9)[:, :: int(side)], np.zeros(len(points)))
 
 
 def teeth(p: Parameters) -> Part:
@@ -72,7 +62,7 @@ def teeth(p: Parameters) -> Part:
     line = MOUTH_ROW + 0.24 * p["mouth_height"]
     z = front_depth(x, np.full_like(x, line)) - 0.35 - 0.12 * x**2 + 0.2 * p["mouth_forward"]
     points = np.stack([x, y + line - 0.06 * np.abs(x), z], -1).reshape(-1, 3)
-    return Part(points, sheet(4, 13), np.zeros(len(points)))
+    return Part(points, open_triangles(4, 13), np.zeros(len(points)))
 
 
 def cavity(p: Parameters) -> Part:
@@ -80,6 +70,12 @@ def cavity(p: Parameters) -> Part:
     x, y = np.meshgrid(np.linspace(-2.7, 2.7, 11), np.linspace(1.2, -1.5, 9))
     x = x * (1 + 0.1 * p["mouth_width"])
     line = MOUTH_ROW + 0.24 * p["mouth_height"]
-    z = front_depth(x, np.full_like(x, line)) - 1.0 - 0.14 * x**2 - 0.5 * np.exp(-((y / 0.5) ** 2)) + 0.2 * p["mouth_forward"]
+    z = (
+        front_depth(x, np.full_like(x, line))
+        - 1.0
+        - 0.14 * x**2
+        - 0.5 * np.exp(-((y / 0.5) ** 2))
+        + 0.2 * p["mouth_forward"]
+    )
     points = np.stack([x, y + line, z], -1).reshape(-1, 3)
-    return Part(points, sheet(9, 11), smooth(y, 0.3, -0.6).ravel())
+    return Part(points, open_triangles(9, 11), smooth(y, 0.3, -0.6).ravel())

@@ -24,7 +24,7 @@ def jaw_weight(grid: Grid) -> Floats:
 
 
 def swing_jaw(points: Floats, weight: Floats, p: Parameters) -> Floats:
-    """Rotates points (N, 3) about the jaw's hinge (to first order, so that the mode is linear) and shifts it sideways."""
+    """Turns points (N, 3) about the jaw's hinge, to first order (so the mode is linear), and shifts them sideways."""
     arm_y, arm_z = points[:, 1] - JAW_HINGE[1], points[:, 2] - JAW_HINGE[2]
     angle = JAW_ANGLE * p["jawOpen"] * weight
     shift = weight * 0.55 * (p["jawLeft"] - p["jawRight"])
@@ -32,7 +32,7 @@ def swing_jaw(points: Floats, weight: Floats, p: Parameters) -> Floats:
 
 
 def proportions(points: Floats, p: Parameters) -> Floats:
-    """Stretches points (N, 3) by height: widths of skull, cheekbones, jaw, chin and neck; lengths of the parts of the face."""
+    """Stretches points (N, 3): widths of skull, cheekbones, jaw, chin and neck; lengths of the parts of the face."""
     x, y, z = points.T
     face = smooth(z, -3.0, 3.0)
     wide = 0.042 * p["head_width"] + 0.05 * p["forehead_width"] * np.exp(-(((y - 8.5) / 3.0) ** 2))
@@ -42,10 +42,13 @@ def proportions(points: Floats, p: Parameters) -> Floats:
     wide = wide + 0.08 * p["neck_width"] * smooth(y, -8.0, -9.5)
     cheeks = (0.7 * p["cheekPuff"] + 0.22 * p["cheek_fullness"]) * bump(np.abs(x), y, 5.0, -2.6, 1.7, 2.0)
     squared = 0.35 * p["jaw_square"] * bump(np.abs(x), y, 5.2, -5.2, 1.6, 1.7) + cheeks
-    down = -0.26 * p["face_length"] * smooth(y, 4.0, -7.0) - 0.42 * p["chin_length"] * smooth(y, -3.8, -7.0) + 0.55 * p["forehead_height"] * smooth(y, 6.0, 11.0)
+    down = (
+        -0.26 * p["face_length"] * smooth(y, 4.0, -7.0)
+        - 0.42 * p["chin_length"] * smooth(y, -3.8, -7.0)
+        + 0.55 * p["forehead_height"] * smooth(y, 6.0, 11.0)
+    )
     down = down * face + 0.55 * p["forehead_height"] * smooth(y, 6.0, 11.0) * (1 - face)
     slope = -0.5 * p["forehead_slope"] * smooth(y, 5.5, 10.0) * face
     profile = 0.3 * p["midface"] * np.exp(-(((y + 0.5) / 3.0) ** 2)) * smooth(z, 2.0, 9.0)
     back = -0.5 * p["head_depth"] * smooth(z, 1.0, -6.0)
     return np.stack([x * (1 + wide) + np.sign(x) * squared, y + down, z + slope + profile + back], -1)
-
