@@ -6,6 +6,7 @@ LikenessError
 ├── ShardError         a shard is corrupt or does not have the columns it must have
 ├── StorageError       the disk is full or a folder cannot be written
 ├── ClusterError       there is no Ray to connect to, or its workers keep dying
+├── FairnessError      a rule of the fairness contract is broken: the results would not mean what they say
 └── TrainingError      training cannot go on (a loss that is not finite, say)
 """
 
@@ -39,6 +40,10 @@ class StorageError(LikenessError):
 
 class ClusterError(LikenessError):
     """There is no Ray to connect to, or its workers keep dying."""
+
+
+class FairnessError(LikenessError):
+    """A rule of the fairness contract is broken: the results would not mean what they say."""
 
 
 class TrainingError(LikenessError):

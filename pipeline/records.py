@@ -209,7 +209,10 @@ def face_struct(embedding: int, identity: int, expression: int) -> pa.DataType:
 
 
 def samples(embedding: int, identity: int, expression: int) -> pa.Schema:
-    """data/samples, <split>-*.parquet: one row per photo whose every face has an identity."""
+    """data/samples, <split>-*.parquet: one row per photo whose every face has an identity.
+
+    The other photos are rows of rejected-*.parquet, with a reason, without faces and without their bytes.
+    """
     return pa.schema(
         [
             ("photo_id", pa.string()),
@@ -233,7 +236,7 @@ REFERENCES = pa.schema(
         ("face_id", pa.string()),
         ("photo_id", pa.string()),
         ("rank", pa.int32()),  # 0 is the best
-        ("held_out", pa.bool_()),  # only scored against, never given to a generator
+        ("held_out", pa.bool_()),  # never given to a generator; never true in the training split
     ]
 )
 
@@ -264,5 +267,39 @@ SCORES = pa.schema(
         ("identity_ids", pa.list_(pa.string())),  # the cluster that intervals resample
         ("value", pa.float64()),
         ("missing", pa.bool_()),  # the face or image that this scores is not there
+    ]
+)
+
+# data/scores/<method>, found-*.parquet: one row per face that was detected in a generated image, from left to right
+FOUND = pa.schema(
+    [
+        ("case_id", pa.string()),
+        ("protocol", pa.string()),
+        ("index", pa.int32()),
+        ("box", BOX),
+        ("score", pa.float32()),  # of the detector
+        ("slot", pa.int32()),  # the person it is taken for, -1 for none
+        ("similarity", pa.float64()),  # to that person's held-out photographs, mean of B and C; null for none
+    ]
+)
+
+# data/scores/<method>, features-*.parquet: one row per generated image; data/scores/real: one row per test photo
+FEATURES = pa.schema(
+    [
+        ("case_id", pa.string()),  # of a test photo its photo_id
+        ("protocol", pa.string()),  # empty for a test photo
+        ("people", pa.int32()),
+        ("embedding", pa.list_(pa.float32())),  # of the image-text model, unit length
+    ]
+)
+
+# data/scores/real, faces-*.parquet: the faces of test people as the scoring recognisers see them
+REAL_FACES = pa.schema(
+    [
+        ("face_id", pa.string()),
+        ("photo_id", pa.string()),
+        ("identity_id", pa.string()),
+        ("embedding_b", pa.list_(pa.float32())),
+        ("embedding_c", pa.list_(pa.float32())),
     ]
 )

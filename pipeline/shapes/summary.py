@@ -1,7 +1,7 @@
 """data/shapes/metrics.json: how many faces were fitted, and how well."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -16,13 +16,13 @@ def write(folder: Path) -> None:
     kept = table.filter(pc.is_null(table["reject"]))
     reasons = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}
     residual = kept["residual"].to_numpy()
-    numbers = {
+    numbers: dict[str, Any] = {
         "faces": len(table),
         "identities": pc.count_distinct(table["identity_id"]).as_py(),
         "fitted": len(kept),
         "rejected": dict(sorted(reasons.items())),
-        "residual_mean": round(float(residual.mean()), 4) if len(kept) else None,
-        "residual_p95": round(float(np.quantile(residual, 0.95)), 4) if len(kept) else None,
-        "yaw_p95": round(float(np.quantile(np.abs(kept["yaw"].to_numpy()), 0.95)), 2) if len(kept) else None,
+        "residual_mean": float(residual.mean()) if len(kept) else None,
+        "residual_p95": float(np.quantile(residual, 0.95)) if len(kept) else None,
+        "yaw_p95": float(np.quantile(np.abs(kept["yaw"].to_numpy()), 0.95)) if len(kept) else None,
     }
-    (folder / "metrics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+    shards.write_metrics(folder, numbers)

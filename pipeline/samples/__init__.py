@@ -1,0 +1,1 @@
+"""Samples: captions, splits by identity, reference sets and training shards."""

@@ -1,0 +1,110 @@
+"""From the samples to reference sets, and from those of the test people to the benchmark's cases."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import benchmark, records, shards
+from pipeline.benchmark import Benchmark, Donor, Person, Pose, Wanted
+from pipeline.head.model import Head
+from pipeline.samples import references
+from pipeline.samples.faces import Faces
+from pipeline.samples.plan import Photo
+from pipeline.samples.references import Portrait
+from pipeline.settings import Samples
+
+PREFIX = "references"
+# Layouts are drawn from so many photos per number of people; more would change nothing but the time it takes.
+DONORS = 500
+POSE = ["box", "yaw", "pitch", "roll", "scale", "translation", "expression"]
+
+
+def reference_rows(photos: Sequence[Photo], faces: Faces, settings: Samples) -> list[dict[str, Any]]:
+    """Rows of records.REFERENCES for everybody in a sample, by split, person and rank."""
+    found = sorted(
+        (
+            (photo.split or "", portrait)
+            for photo in photos
+            if not photo.reject
+            for portrait in _portraits(photo, faces)
+        ),
+        key=lambda pair: (pair[0], pair[1].identity_id, pair[1].face_id),
+    )
+    return [
+        row
+        for (split, _), members in groupby(found, key=lambda pair: (pair[0], pair[1].identity_id))
+        for row in references.rows([portrait for _, portrait in members], split, settings.references)
+    ]
+
+
+def write_references(rows: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write the reference sets of all people as one shard."""
+    task = shards.Task(shards.fingerprint(list(rows)), None)
+    shards.remove_stale(out, PREFIX, [task])
+    table = pa.Table.from_pylist(list(rows), schema=records.REFERENCES)
+    shards.write(shards.path_of(out, PREFIX, task.key), table, records.REFERENCES)
+
+
+def castable(rows: Sequence[dict[str, Any]]) -> list[Person]:
+    """The test people with enough photos to be in the benchmark."""
+    tested = (row for row in rows if row["split"] == "test")
+    people = (references.person(name, list(found)) for name, found in groupby(tested, lambda row: row["identity_id"]))
+    return [person for person in people if person]
+
+
+def cases(
+    wanted: Wanted, people: Sequence[Person], photos: Sequence[Photo], faces: Faces, head: Head, settings: Samples
+) -> Benchmark:
+    """The benchmark with these people; without enough photos of others to take layouts from it has no case."""
+    donors, priors = _donors(photos, faces, "test"), _donors(photos, faces, "train")
+    casts = {count: number for count, number in enumerate(settings.cases, start=1) if number}
+    return benchmark.build_cases(wanted, people, donors, priors, head, casts, settings.seeds)
+
+
+def _portraits(photo: Photo, faces: Faces) -> list[Portrait]:
+    here = faces.rows_of(photo.photo_id)
+    table = faces.table.slice(here.start, here.stop - here.start)
+    rows = table.select(["face_id", "photo_id", "identity_id", "quality", "box", "yaw", "pitch"]).to_pylist()
+    return [
+        Portrait(
+            face_id=row["face_id"],
+            photo_id=row["photo_id"],
+            identity_id=row["identity_id"],
+            quality=row["quality"],
+            pixels=min(row["box"][2] - row["box"][0], row["box"][3] - row["box"][1]),
+            yaw=row["yaw"],
+            pitch=row["pitch"],
+            alone=len(rows) == 1,
+        )
+        for row in rows
+    ]
+
+
+def _donors(photos: Sequence[Photo], faces: Faces, split: str) -> list[Donor]:
+    # Photo ids are hashes of content: their order is random and yet the same in every run.
+    kept = sorted((photo for photo in photos if not photo.reject and photo.split == split), key=lambda p: p.photo_id)
+    by_count: dict[int, list[Photo]] = {}
+    for photo in kept:
+        by_count.setdefault(len(photo.identity_ids), []).append(photo)
+    return [_donor(photo, faces) for _, found in sorted(by_count.items()) for photo in found[:DONORS]]
+
+
+def _donor(photo: Photo, faces: Faces) -> Donor:
+    here = faces.rows_of(photo.photo_id)
+    rows = faces.table.slice(here.start, here.stop - here.start).select(POSE).to_pylist()
+    poses = tuple(
+        Pose(
+            box=tuple(row["box"]),
+            yaw=row["yaw"],
+            pitch=row["pitch"],
+            roll=row["roll"],
+            scale=row["scale"],
+            translation=tuple(row["translation"]),
+            expression=tuple(row["expression"]),
+        )
+        for row in rows
+    )
+    return Donor(photo.photo_id, photo.width, photo.height, photo.identity_ids, poses)

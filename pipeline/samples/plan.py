@@ -1,0 +1,126 @@
+"""Which photos become samples, with which caption, on which side of the split, and why the others do not."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import shards
+from pipeline.samples import captions
+from pipeline.samples.faces import Faces
+from pipeline.samples.splits import assign
+from pipeline.settings import Samples
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What is decided about a photo."""
+
+    photo_id: str
+    crawl: str  # the shard that holds its bytes
+    width: int
+    height: int
+    caption: str
+    identity_ids: tuple[str, ...]  # of the faces that have one, from left to right
+    split: str | None  # null where nobody in the photo has an identity
+    reject: str | None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The photos of one shard of samples; all from one shard of the crawl, all of one kind."""
+
+    crawl: str
+    kind: str  # train, validation, test or rejected
+    photos: tuple[Photo, ...]
+
+
+def decide(data: Path, faces: Faces, settings: Samples, prompts: Sequence[str]) -> list[Photo]:
+    """Decide about every photo of data/crawl, in the crawl's order.
+
+    Rejects, the first that holds: no_face; face (one that the faces stage rejected); no_identity; no_shape and shape
+    (not fitted, or badly); same_person_twice; and of the training split benchmark_prompt (the caption is a prompt of
+    the benchmark) and only_photo (a person without another photo to take a reference from).
+    """
+    photos = [photo for path in shards.paths(data / "crawl", "photos") for photo in _read(path, faces)]
+    split = assign(
+        (photo.identity_ids for photo in photos if photo.identity_ids),
+        settings.validation_share,
+        settings.test_share,
+        settings.seed,
+    )
+    photos = [replace(photo, split=split.get(next(iter(photo.identity_ids), ""))) for photo in photos]
+    return lonely(without_prompts(photos, prompts))
+
+
+def without_prompts(photos: Iterable[Photo], prompts: Sequence[str]) -> list[Photo]:
+    """Reject training photos whose caption is a prompt of the benchmark."""
+    asked = {captions.normal(prompt) for prompt in prompts}
+    return [
+        replace(photo, reject="benchmark_prompt")
+        if photo.reject is None and photo.split == "train" and captions.normal(photo.caption) in asked
+        else photo
+        for photo in photos
+    ]
+
+
+def lonely(photos: list[Photo]) -> list[Photo]:
+    """Reject training photos with a person who is in no other one, until none is left."""
+    while True:
+        usable = [photo for photo in photos if photo.reject is None]
+        seen = Counter(name for photo in usable for name in photo.identity_ids)
+        bad = {
+            photo.photo_id
+            for photo in usable
+            if photo.split == "train" and min(seen[name] for name in photo.identity_ids) < 2
+        }
+        if not bad:
+            return photos
+        photos = [replace(photo, reject="only_photo") if photo.photo_id in bad else photo for photo in photos]
+
+
+def tasks(photos: Sequence[Photo], faces: Faces, settings: Samples) -> dict[str, list[shards.Task]]:
+    """The shards to make, by kind: train, validation, test and rejected."""
+    code = shards.code_version("pipeline/samples")
+    numbers = faces.numbers()
+    digests = {photo.photo_id: _digest(photo, faces, numbers) for photo in photos}
+    found: dict[str, list[shards.Task]] = {"train": [], "validation": [], "test": [], "rejected": []}
+    for piece in _pieces(photos, settings.photos_per_shard):
+        key = shards.fingerprint(piece.kind, [digests[photo.photo_id] for photo in piece.photos], code)
+        found[piece.kind].append(shards.Task(key, piece))
+    return found
+
+
+def _read(path: Path, faces: Faces) -> list[Photo]:
+    rows = shards.read(path, ["photo_id", "width", "height", "caption"]).to_pylist()
+    return [_photo(row, str(path), faces) for row in rows]
+
+
+def _photo(row: dict, path: str, faces: Faces) -> Photo:
+    here = faces.rows_of(row["photo_id"])
+    found = faces.table.slice(here.start, here.stop - here.start)
+    names = [name for name in found["identity_id"].to_pylist() if name is not None]
+    troubles = [trouble for trouble in found["trouble"].to_pylist() if trouble is not None]
+    reject = troubles[0] if troubles else "same_person_twice" if len(set(names)) < len(names) else None
+    caption = captions.clean(row["caption"], len(found))
+    return Photo(row["photo_id"], path, row["width"], row["height"], caption, tuple(names), None, reject)
+
+
+def _pieces(photos: Sequence[Photo], size: int) -> Iterable[Piece]:
+    groups: dict[tuple[str, str], list[Photo]] = {}
+    for photo in photos:
+        kind = "rejected" if photo.reject or photo.split is None else photo.split
+        groups.setdefault((photo.crawl, kind), []).append(photo)
+    for (crawl, kind), members in groups.items():
+        yield from (Piece(crawl, kind, tuple(piece)) for piece in shards.chunks(members, size))
+
+
+def _digest(photo: Photo, faces: Faces, numbers: NDArray[np.float32]) -> str:
+    rows = faces.rows_of(photo.photo_id)
+    names = faces.table["face_id"].slice(rows.start, rows.stop - rows.start).to_pylist()
+    text = repr((photo.photo_id, photo.caption, photo.identity_ids, photo.split, photo.reject, names))
+    return hashlib.sha256(text.encode() + numbers[rows].tobytes()).hexdigest()[:16]
