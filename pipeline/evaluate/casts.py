@@ -1,0 +1,72 @@
+"""The people of a case as a metric sees them: embeddings of their references and held-out photographs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import shards
+from pipeline.benchmark import Case, Shot
+from pipeline.benchmark import Person as Wanted
+from pipeline.errors import MissingInput
+from pipeline.evaluate.matching import calibrate
+from pipeline.metric import ENCODERS, Calibration, Floats, Person
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The test people's real faces: face id -> embedding, per encoder, and the encoders' scales."""
+
+    embeddings: Mapping[str, Mapping[str, Floats]]
+    calibration: Mapping[str, Calibration]
+
+    def cast(self, case: Case, protocol: str) -> list[Person]:
+        """The people of a case, with their places where the protocol gives a layout."""
+        boxes = [np.array(place.box) for place in case.layout] if protocol == "layout" else [None] * len(case.people)
+        return [self.person(who, box) for who, box in zip(case.people, boxes, strict=True)]
+
+    def person(self, who: Wanted, box: Floats | None = None) -> Person:
+        """One person of a case.
+
+        Raises:
+            MissingInput: a photograph of theirs is not among the test samples.
+        """
+        return Person(who.identity_id, self._stack(who.references), self._stack(who.held_out), box)
+
+    def _stack(self, shots: Sequence[Shot]) -> dict[str, Floats]:
+        try:
+            return {name: np.stack([self.embeddings[name][shot.face_id] for shot in shots]) for name in ENCODERS}
+        except KeyError as error:
+            raise MissingInput(
+                f"the cases name the face {error}, which data/samples does not hold among its test photos: "
+                "run the samples stage again"
+            ) from error
+
+
+def read_gallery(folder: Path) -> Gallery:
+    """Read data/scores/real and calibrate both recognisers on it."""
+    table = shards.read_all(folder, "faces")
+    faces, people = table["face_id"].to_pylist(), table["identity_id"].to_pylist()
+    embeddings = {name: np.array(table[f"embedding_{name}"].to_pylist(), np.float32) for name in ENCODERS}
+    return Gallery(
+        {name: dict(zip(faces, values, strict=True)) for name, values in embeddings.items()},
+        {name: calibrate(values, people) for name, values in embeddings.items()},
+    )
+
+
+def strangers(cases: Sequence[Case]) -> dict[str, Case]:
+    """For each case another one of as many people and nobody in common, whose cast it is scored against as shuffled.
+
+    The next such case in the list's order, so that every cast is used about equally often. Cases for which there is
+    none are left out.
+    """
+    found = {}
+    for index, case in enumerate(cases):
+        names = {person.identity_id for person in case.people}
+        for other in [*cases[index + 1 :], *cases[:index]]:
+            same_size = len(other.people) == len(case.people)
+            if same_size and not names & {person.identity_id for person in other.people}:
+                found[case.case_id] = other
+                break
+    return found

@@ -1,0 +1,54 @@
+"""A plain folder of images made elsewhere, brought to the form in which every method's images are stored."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline import records, shards
+from pipeline.benchmark import Case
+from pipeline.errors import MissingInput
+from pipeline.images import BadImage, decode, encode_png
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+NO_FILE = "no_file"
+
+
+def take_in(folder: Path, name: str, protocol: str, cases: list[Case], out: Path) -> int:
+    """Write data/images/<name> from files named <case_id>.png; a case without a readable file is a failure.
+
+    Returns the number of images that were found.
+
+    Raises:
+        MissingInput: none of the files is named after a case.
+    """
+    rows = [_row(folder, name, protocol, case) for case in cases]
+    found = sum(row["reject"] != NO_FILE for row in rows)
+    if not found:
+        raise MissingInput(
+            f"no image of the benchmark in {folder}: files must be named after the cases of data/samples/cases.json, "
+            f"like {cases[0].case_id}.png"
+        )
+    table = pa.Table.from_pylist(rows, schema=records.IMAGES)
+    task = shards.Task(shards.fingerprint(name, protocol, [row["image"]["path"] for row in rows], _bytes(rows)), None)
+    shards.remove_stale(out / name, f"images-{protocol}", [task])
+    shards.write(shards.path_of(out / name, f"images-{protocol}", task.key), table, records.IMAGES)
+    return found
+
+
+def _row(folder: Path, name: str, protocol: str, case: Case) -> dict:
+    paths = [folder / f"{case.case_id}{suffix}" for suffix in SUFFIXES]
+    path = next((path for path in paths if path.is_file()), paths[0])
+    row = {"case_id": case.case_id, "protocol": protocol, "method": name, "width": 0, "height": 0}
+    image = {"bytes": b"", "path": path.name}
+    if not path.is_file():
+        return {**row, "image": image, "reject": NO_FILE}
+    try:
+        pixels = decode(path.read_bytes())
+    except BadImage as error:
+        return {**row, "image": image, "reject": f"bad_image: {error}"}
+    height, width = pixels.shape[:2]
+    return {**row, "width": width, "height": height, "image": {**image, "bytes": encode_png(pixels)}, "reject": None}
+
+
+def _bytes(rows: list[dict]) -> str:
+    return shards.fingerprint([shards.fingerprint(row["image"]["bytes"].hex()) for row in rows])

@@ -1,0 +1,54 @@
+"""Which shards of scores a run needs, named by what makes them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import benchmark, shards
+from pipeline.evaluate.real import RealTask
+from pipeline.evaluate.score import ScoreTask
+from pipeline.settings import Settings
+
+# The folder below data/scores that holds what the models see in the test photos.
+REAL = "real"
+CODE = ("pipeline/evaluate", "pipeline/metric", "pipeline/encoders", "pipeline/images")
+
+
+def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
+    """One shard per shard of test photos.
+
+    Raises:
+        MissingInput: there are no test photos, or a model directory is empty.
+    """
+    made_by = shards.fingerprint(
+        *(shards.directory_fingerprint(each) for each in _models(params)),
+        params.evaluate.detector_size,
+        params.evaluate.detector_threshold,
+        shards.code_version(*CODE),
+    )
+    tasks = []
+    for path in shards.paths(samples, "test"):
+        key = shards.fingerprint(path.name, made_by)
+        tasks.append(shards.Task(key, RealTask(key, str(path))))
+    return tasks
+
+
+def score_tasks(
+    params: Settings, method: str, samples: Path, images: Path, real: Sequence[shards.Task]
+) -> list[shards.Task]:
+    """One shard per shard of a method's images."""
+    made_by = shards.fingerprint(
+        [task.key for task in real],
+        benchmark.load(samples / benchmark.FILE).hash,
+        params.metrics,
+        shards.code_version(*(f"pipeline/metrics/{name}" for name in params.metrics)),
+    )
+    shuffled = method not in params.bounds
+    tasks = []
+    for path in shards.paths(images / method, "images"):
+        key = shards.fingerprint(path.name, made_by, shuffled)
+        tasks.append(shards.Task(key, ScoreTask(key, method, str(path), shuffled)))
+    return tasks
+
+
+def _models(params: Settings) -> list[str]:
+    return [params.models.recogniser_b, params.models.recogniser_c, params.models.image_text]

@@ -1,0 +1,65 @@
+"""data/scores/real: how the scoring models see the test photos, once for all methods."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import records, shards
+from pipeline.evaluate.observe import FaceObserver, TextObserver
+from pipeline.images import decode
+from pipeline.metric import ENCODERS
+from pipeline.settings import Evaluate, Models
+
+
+@dataclass(frozen=True)
+class RealTask:
+    """One shard of test photos."""
+
+    key: str
+    samples: str  # path of data/samples/test-*.parquet
+
+
+class RealWorker:
+    """Writes faces-<key>.parquet and features-<key>.parquet of one shard of test photos."""
+
+    def __init__(self, models: Models, settings: Evaluate, folder: str) -> None:
+        self._faces, self._text, self._folder = FaceObserver(models, settings), TextObserver(models), Path(folder)
+
+    def __call__(self, task: RealTask) -> int:
+        """Returns the number of photos."""
+        columns = ["photo_id", "image", "faces", "reject"]
+        photos = [row for row in shards.read(task.samples, columns).to_pylist() if row["reject"] is None]
+        faces, features = [], []
+        for row in photos:
+            pixels = decode(row["image"]["bytes"])
+            faces += self._rows(row, self._embed(pixels, row["faces"]))
+            features.append(_feature(row, self._text.image(pixels).tolist()))
+        self._write("features", task.key, features, records.FEATURES)
+        self._write("faces", task.key, faces, records.REAL_FACES)  # the last: its existence means complete
+        return len(photos)
+
+    def _embed(self, pixels: np.ndarray, faces: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+        boxes = np.array([face["box"] for face in faces], np.float64).reshape(-1, 4)
+        points = np.array([face["keypoints"] for face in faces], np.float32).reshape(-1, 5, 2)
+        return self._faces.at(pixels, boxes, points)
+
+    def _rows(self, row: dict[str, Any], embeddings: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [
+            {
+                "face_id": face["face_id"],
+                "photo_id": row["photo_id"],
+                "identity_id": face["identity_id"],
+                **{f"embedding_{name}": embeddings[name][index].tolist() for name in ENCODERS},
+            }
+            for index, face in enumerate(row["faces"])
+        ]
+
+    def _write(self, kind: str, key: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+        shards.write(shards.path_of(self._folder, kind, key), pa.Table.from_pylist(rows, schema=schema), schema)
+
+
+def _feature(row: dict[str, Any], embedding: list[float]) -> dict[str, Any]:
+    return {"case_id": row["photo_id"], "protocol": "", "people": len(row["faces"]), "embedding": embedding}

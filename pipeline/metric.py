@@ -1,0 +1,147 @@
+"""The contract: what a metric may read of a generated image, and what it says about itself.
+
+A metric is a file in pipeline/metrics/ with `CARDS`, one card per number that it yields, and one of two functions:
+
+    score(evidence) -> scores             a number per image or per person of it (most metrics)
+    distance(drawn, real, ...) -> values  a number for a whole set of images (see metrics/realism.py)
+
+Table columns, sort direction, axis labels and the report's definitions come from the cards. A card's meaning never
+changes under its name: it gets a new version.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+# The recognisers that only score. Nothing that scores conditions a generator.
+ENCODERS = ("b", "c")
+WHOLE_IMAGE = -1
+# The value of a row that is counted as missing and takes no part in the mean.
+LEFT_OUT = float("nan")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a number means.
+
+    `absent` says what becomes of an image or face that is not there; it is counted beside the number in any case.
+    `share_of` names the metric of which this is the share (x - no_id) / (vae_roundtrip - no_id); such a metric is
+    worked out from the scores of that one, in the report.
+    """
+
+    name: str
+    title: str
+    description: str  # how it is worked out, for a reader who wants to do it again
+    unit: str
+    better: str  # higher or lower
+    low: float  # range of possible values
+    high: float
+    absent: str
+    version: int = 1
+    main: bool = False  # stands in the first table
+    proportion: bool = False  # each score is 0 or 1
+    least_people: int = 1  # images with fewer people have no such score
+    share_of: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of one image. `slot` is the person's place in the case, WHOLE_IMAGE for the image."""
+
+    metric: str
+    slot: int
+    value: float
+    missing: bool = False  # the face or image is not there
+    encoder: str = ""  # which model looked: b, c, b+c, image_text; empty for none
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Where strangers and the same person lie on a recogniser's cosine scale, from real pairs of test people.
+
+    Cosines of two recognisers cannot be averaged as they are: one's 0.3 is another's 0.5.
+    """
+
+    stranger: float  # mean cosine of two people
+    same: float  # mean cosine of two photographs of one person
+    threshold: float  # cosine that a share of 1e-3 of the pairs of strangers exceeds
+
+    def __call__(self, cosine: Floats) -> Floats:
+        """Cosines on a scale where strangers average 0 and the same person 1."""
+        return (cosine - self.stranger) / (self.same - self.stranger)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who a place in a case asks for. Embeddings per encoder are of unit length."""
+
+    identity_id: str
+    references: Mapping[str, Floats]  # encoder -> (R, D), the photographs that the generator was given
+    held_out: Mapping[str, Floats]  # encoder -> (H, D), other photographs of the person, only scored against
+    box: Floats | None = None  # (4,) where the layout wants the face, x1 y1 x2 y2 in pixels; None without a layout
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One generated image and what was asked for: N people, M detected faces.
+
+    `matched` holds for each person the index of the face that is taken for them, -1 where there is none. It is one
+    optimal one-to-one assignment per image, so that no two metrics disagree about who is who.
+    """
+
+    people: Sequence[Person]
+    calibration: Mapping[str, Calibration]
+    present: bool  # false: there is no image at all
+    boxes: Floats  # (M, 4)
+    faces: Mapping[str, Floats]  # encoder -> (M, D)
+    matched: NDArray[np.intp]  # (N,)
+    prompt_cosine: float = 0.0  # of the image-text model, between image and prompt
+
+    @property
+    def found(self) -> int:
+        """How many faces were detected."""
+        return len(self.boxes)
+
+    def to_held_out(self, encoder: str) -> Floats:
+        """Mean cosine (N, M) of each person's held-out photographs to each face."""
+        return np.stack([cosines(person.held_out[encoder], self.faces[encoder]).mean(0) for person in self.people])
+
+    def to_references(self, encoder: str) -> Floats:
+        """Mean cosine (N, M) of each person's references to each face."""
+        return np.stack([cosines(person.references[encoder], self.faces[encoder]).mean(0) for person in self.people])
+
+    def calibrated(self, by_encoder: Mapping[str, Floats]) -> Floats:
+        """The mean over encoders of cosines on their calibrated scales; any size."""
+        return np.mean([self.calibration[name](value) for name, value in by_encoder.items()], axis=0)
+
+
+def cosines(left: Floats, right: Floats) -> Floats:
+    """Cosines (A, B) of unit vectors (A, D) and (B, D), in float64."""
+    return np.asarray(left, np.float64) @ np.asarray(right, np.float64).T
+
+
+def per_person(name: str, values: Floats, evidence: Evidence, absent: float, encoder: str = "b+c") -> list[Score]:
+    """One score per person from values (N, M): that of the matched face, `absent` where there is none.
+
+    `absent` is LEFT_OUT for metrics that only count missing faces.
+    """
+    return [
+        Score(name, slot, float(values[slot, face]) if face >= 0 else absent, bool(face < 0), encoder)
+        for slot, face in enumerate(evidence.matched)
+    ]
+
+
+def mean_of(values: Mapping[str, Floats]) -> Floats:
+    """The mean over encoders."""
+    return np.mean(list(values.values()), axis=0)
+
+
+def overlap(box: Floats, boxes: Floats) -> Floats:
+    """Intersection over union (M,) of one box (4,) with boxes (M, 4)."""
+    size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = size.clip(min=0).prod(1)
+    return shared / (np.prod(box[2:] - box[:2]) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared)

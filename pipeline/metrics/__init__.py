@@ -1,0 +1,1 @@
+"""Metrics, one file each; the contract is pipeline/metric.py."""

@@ -1,0 +1,115 @@
+"""Are the people kept apart? Swapped, confused, blended and doubled faces in images of two or more people."""
+
+import numpy as np
+
+from pipeline.metric import ENCODERS, LEFT_OUT, WHOLE_IMAGE, Card, Evidence, Floats, Score, cosines, overlap, per_person
+
+_FEWEST = 2
+# A face belongs to a place of the layout when the overlap of the two boxes is at least this.
+LEAST_OVERLAP = 0.1
+
+CARDS = (
+    Card(
+        "swap",
+        "Swapped",
+        "Share of the layout's places whose face (best overlap with the place's box, at least 0.1) is more similar to "
+        "held-out photographs of another person of the case than to those of the place's own. Calibrated mean of B and "
+        "C. Places without a face are left out and counted. Only where there is a layout.",
+        "share",
+        "lower",
+        0,
+        1,
+        absent="is left out",
+        proportion=True,
+        least_people=_FEWEST,
+    ),
+    Card(
+        "confusion",
+        "Confused",
+        "Share of the people whose assigned face is more similar to held-out photographs of another person of the same "
+        "case. Calibrated mean of B and C. People without a face are left out and counted.",
+        "share",
+        "lower",
+        0,
+        1,
+        absent="is left out",
+        proportion=True,
+        least_people=_FEWEST,
+    ),
+    Card(
+        "blending",
+        "Blended",
+        "Cosine of the assigned face to held-out photographs of the other people of the case, less the cosine between "
+        "real photographs of those people and of this one, so that look-alikes do not count. Mean of B and C. People "
+        "without a face are left out and counted (after WithAnyone, arXiv 2510.14975).",
+        "cosine",
+        "lower",
+        -2,
+        2,
+        absent="is left out",
+        least_people=_FEWEST,
+    ),
+    Card(
+        "duplicate",
+        "Doubled",
+        "Share of images in which two faces pass for one person: the mean over B and C of their cosine less the "
+        "threshold at FAR 0.001 is above 0 for some pair. No image counts as not doubled, and as missing.",
+        "share",
+        "lower",
+        0,
+        1,
+        absent="is left out",
+        proportion=True,
+        least_people=_FEWEST,
+    ),
+)
+
+
+def score(evidence: Evidence) -> list[Score]:
+    """Swap, confusion and blending per person, duplicates per image; nothing for images of one person."""
+    if len(evidence.people) < _FEWEST:
+        return []
+    wrong = _closest_is_another(evidence)
+    scores = per_person("confusion", wrong, evidence, LEFT_OUT)
+    scores += per_person("blending", np.mean([_blend(evidence, name) for name in ENCODERS], 0), evidence, LEFT_OUT)
+    scores += _swaps(evidence, wrong)
+    return [*scores, Score("duplicate", WHOLE_IMAGE, float(_doubled(evidence)), not evidence.present, "b+c")]
+
+
+def _closest_is_another(evidence: Evidence) -> Floats:
+    """(N, M): 1 where a face, taken as a person, is closer to another person of the case."""
+    similarity = evidence.calibrated({name: evidence.to_held_out(name) for name in ENCODERS})
+    best = similarity.max(0, initial=-np.inf, keepdims=True)
+    return (similarity < best).astype(np.float64)
+
+
+def _blend(evidence: Evidence, encoder: str) -> Floats:
+    """(N, M): a face's similarity to the other people, less what those have in common with the person it stands for."""
+    to_faces = evidence.to_held_out(encoder)
+    held_out = [person.held_out[encoder] for person in evidence.people]
+    real = np.array([[cosines(one, other).mean() for other in held_out] for one in held_out])
+    others = len(held_out) - 1
+    to_others = (to_faces.sum(0) - to_faces) / others
+    return to_others - ((real.sum(1) - np.diag(real)) / others)[:, None]
+
+
+def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:
+    places = [person.box for person in evidence.people]
+    if any(box is None for box in places):
+        return []
+    scores = []
+    for slot, box in enumerate(places):
+        shared = overlap(np.asarray(box), evidence.boxes)
+        face = int(shared.argmax()) if len(shared) and shared.max() >= LEAST_OVERLAP else -1
+        value = float(wrong[slot, face]) if face >= 0 else LEFT_OUT
+        scores.append(Score("swap", slot, value, face < 0, "b+c"))
+    return scores
+
+
+def _doubled(evidence: Evidence) -> bool:
+    if evidence.found < _FEWEST:
+        return False
+    above = np.mean(
+        [cosines(evidence.faces[e], evidence.faces[e]) - evidence.calibration[e].threshold for e in ENCODERS], axis=0
+    )
+    return bool(above[np.triu_indices(len(above), 1)].max() > 0)

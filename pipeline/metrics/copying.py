@@ -1,0 +1,76 @@
+"""Is the reference copied? Similarity to the given photographs, and copy-paste after WithAnyone (arXiv 2510.14975).
+
+    M_CP = (theta(g, t) - theta(g, r)) / theta(t, r)
+
+with the angle theta = arccos(cosine), the generated face g, a held-out photograph t and a reference r. +1 is the
+reference itself, -1 the held-out photograph itself, 0 as far from one as from the other.
+"""
+
+import numpy as np
+
+from pipeline.metric import ENCODERS, LEFT_OUT, Card, Evidence, Floats, Score, cosines, mean_of, per_person
+
+# Where target and reference look the same the ratio says nothing; below this angle (radians) a pair is left out.
+LEAST_ANGLE = 0.1
+
+CARDS = (
+    Card(
+        "sim_reference",
+        "Similarity to references",
+        "Cosine between the generated face and the photographs that the generator was given, mean over them, mean of "
+        "recognisers B and C. High values alone mean nothing: pasting the reference gives 1. A person without a face "
+        "counts as 0.",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="counts as 0",
+    ),
+    Card(
+        "copy_paste",
+        "Copy-paste",
+        "(angle to held-out photograph - angle to reference) / angle between the two, mean over all such pairs and "
+        f"over recognisers B and C; pairs closer than {LEAST_ANGLE} rad are left out. 1 is the reference itself, -1 "
+        "the held-out photograph itself (WithAnyone, arXiv 2510.14975). People without a face are left out and "
+        "counted; a low value is worth something only beside a high similarity.",
+        "share of the angle",
+        "lower",
+        -1,
+        1,
+        absent="is left out",
+    ),
+)
+
+
+def score(evidence: Evidence) -> list[Score]:
+    """Similarity to references and copy-paste, per person."""
+    similarity = mean_of({name: evidence.to_references(name) for name in ENCODERS})
+    copied = mean_of({name: _copied(evidence, name) for name in ENCODERS})
+    scores = per_person("sim_reference", similarity, evidence, 0.0)
+    return scores + [
+        each
+        for each in per_person("copy_paste", copied, evidence, LEFT_OUT)
+        if each.missing or each.value == each.value
+    ]
+
+
+def _copied(evidence: Evidence, encoder: str) -> Floats:
+    """Copy-paste (N, M) of each face, taken as each person; NaN where all pairs are too close to tell."""
+    faces = evidence.faces[encoder]
+    return np.stack([copy_paste(faces, p.held_out[encoder], p.references[encoder]) for p in evidence.people])
+
+
+def copy_paste(faces: Floats, held_out: Floats, references: Floats) -> Floats:
+    """M_CP (M,) of faces (M, D) between held-out photographs (H, D) and references (R, D), mean over their pairs."""
+    between = _angles(held_out, references)[:, :, None]  # (H, R, 1)
+    to_held_out = _angles(held_out, faces)[:, None, :]  # (H, 1, M)
+    to_reference = _angles(references, faces)[None, :, :]  # (1, R, M)
+    apart = between >= LEAST_ANGLE
+    if not apart.any():
+        return np.full(len(faces), np.nan)
+    ratio = np.where(apart, (to_held_out - to_reference) / np.where(apart, between, 1.0), 0.0)
+    return ratio.sum((0, 1)) / apart.sum()
+
+
+def _angles(left: Floats, right: Floats) -> Floats:
+    return np.arccos(np.clip(cosines(left, right), -1.0, 1.0))

@@ -1,0 +1,82 @@
+"""Is it the person? Similarity of each generated face to photographs of the person that no generator was given.
+
+Scoring against the reference itself rewards pasting it (Same-photo similarity flatters: 71.1 against 55.5 on another
+photograph of the same person in one paper), so the target here is held out. A person without a face scores 0: leaving
+such faces out would reward a method for not drawing difficult people.
+"""
+
+from pipeline.metric import ENCODERS, LEFT_OUT, Card, Evidence, Floats, Score, mean_of, per_person
+
+_HOW = (
+    "Cosine between the embeddings of the generated face and of the person's held-out photographs, mean over those "
+    "photographs. Faces are given to people by one optimal assignment per image. "
+)
+_ZERO = "A person without a face counts as 0."
+
+CARDS = (
+    Card(
+        "sim_heldout",
+        "Similarity to held-out photographs",
+        f"{_HOW}Mean of recognisers B and C. {_ZERO}",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="counts as 0",
+        main=True,
+    ),
+    Card(
+        "sim_share",
+        "Share of the reachable similarity",
+        "(sim_heldout - no_id) / (vae_roundtrip - no_id) of the same images' cases: 0 is a picture that knows nothing "
+        "of the person, 1 is a real other photograph of them after the backbone's autoencoder.",
+        "share",
+        "higher",
+        -1,
+        1,
+        absent="is left out",
+        main=True,
+        share_of="sim_heldout",
+    ),
+    Card(
+        "sim_heldout_b",
+        "Similarity, B",
+        f"{_HOW}Recogniser B. {_ZERO}",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="counts as 0",
+    ),
+    Card(
+        "sim_heldout_c",
+        "Similarity, C",
+        f"{_HOW}Recogniser C. {_ZERO}",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="counts as 0",
+    ),
+    Card(
+        "sim_detected",
+        "Similarity, detected only",
+        f"{_HOW}Mean of recognisers B and C. A person without a face is left out and counted, so this number flatters "
+        "methods that lose faces.",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="is left out",
+    ),
+)
+
+
+def score(evidence: Evidence) -> list[Score]:
+    """Similarity to held-out photographs, per person."""
+    by_encoder: dict[str, Floats] = {name: evidence.to_held_out(name) for name in ENCODERS}
+    mean = mean_of(by_encoder)
+    scores = per_person("sim_heldout", mean, evidence, 0.0) + per_person("sim_detected", mean, evidence, LEFT_OUT)
+    for name, values in by_encoder.items():
+        scores += per_person(f"sim_heldout_{name}", values, evidence, 0.0, name)
+    return scores

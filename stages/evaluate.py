@@ -1,0 +1,76 @@
+"""evaluate: every metric on every generated image, one row per case and face, to data/scores/<method>.
+
+python -m stages.evaluate                        everything in data/images
+python -m stages.evaluate uniportrait            one method
+python -m stages.evaluate --folder DIR --name X  images made elsewhere, files named <case_id>.png; missing files
+                                                 are failures. They are kept in data/images/X and scored.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from pipeline import actors, benchmark, settings, shards
+from pipeline.errors import MissingInput, SettingsError, did_you_mean, run
+from pipeline.evaluate import folder, plan, summary
+from pipeline.evaluate.real import RealWorker
+from pipeline.evaluate.score import ScoreWorker
+
+SAMPLES, IMAGES, SCORES = Path("data/samples"), Path("data/images"), Path("data/scores")
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="*", help="folders of data/images; all of them by default")
+    parser.add_argument("--folder", type=Path, help="a folder of images made elsewhere")
+    parser.add_argument("--name", help="the name that tables give to --folder")
+    parser.add_argument("--protocol", default="free", choices=benchmark.PROTOCOLS, help="what --folder was made under")
+    return parser.parse_args()
+
+
+def wanted(asked: argparse.Namespace) -> list[str]:
+    """The names to score; a plain folder is taken in first.
+
+    Raises:
+        SettingsError: --folder without --name.
+        MissingInput: a name has no images.
+    """
+    if asked.folder:
+        if not asked.name or asked.name == plan.REAL:
+            raise SettingsError("--folder needs --name, what tables are to call these images; `real` is taken")
+        cases = list(benchmark.load(SAMPLES / benchmark.FILE).cases)
+        folder.take_in(asked.folder, asked.name, asked.protocol, cases, IMAGES)
+        return [asked.name]
+    known = sorted(path.name for path in IMAGES.glob("*") if path.is_dir())
+    if not known:
+        raise MissingInput(f"no images in {IMAGES}: run the generate stage first")
+    for name in asked.methods:
+        if name not in known:
+            raise MissingInput(f"no {IMAGES / name}{did_you_mean(name, known)}")
+    return asked.methods or known
+
+
+def main() -> None:
+    """Look at the test photos once, then score every image."""
+    names, params = wanted(arguments()), settings.load()
+    looked = plan.real_tasks(params, SAMPLES)
+    for kind in ("faces", "features"):
+        shards.remove_stale(SCORES / plan.REAL, kind, looked)
+    todo = [task.inputs for task in shards.missing(SCORES / plan.REAL, "faces", looked)]
+    worker = partial(RealWorker, params.models, params.evaluate, str(SCORES / plan.REAL))
+    list(actors.map_shards(worker, todo, "evaluate: test photos"))
+    scored = {name: plan.score_tasks(params, name, SAMPLES, IMAGES, looked) for name in names}
+    for name, tasks in scored.items():
+        for kind in ("scores", "found", "features"):
+            shards.remove_stale(SCORES / name, kind, tasks)
+    todo = [task.inputs for name, tasks in scored.items() for task in shards.missing(SCORES / name, "scores", tasks)]
+    scorer = partial(ScoreWorker, params.models, params.evaluate, params.metrics, str(SAMPLES), str(SCORES))
+    list(actors.map_shards(scorer, todo, "evaluate"))
+    for name in names:
+        shards.write_metrics(SCORES / name, summary.of(SCORES / name))
+    shards.write_metrics(SCORES / plan.REAL, summary.of_real(SCORES / plan.REAL))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,70 @@
+"""Evidence for metrics, drawn by hand: unit vectors in a few dimensions instead of faces."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.metric import ENCODERS, Calibration, Evidence, Person
+
+SCALE = Calibration(stranger=0.0, same=0.8, threshold=0.4)
+
+
+def unit(*values: float) -> np.ndarray:
+    vector = np.array(values, np.float64)
+    return vector / np.linalg.norm(vector)
+
+
+def turned(degrees: float) -> np.ndarray:
+    """A unit vector in the plane of the first two axes; cosines between two such are those of the angle between."""
+    angle = np.radians(degrees)
+    return np.array([np.cos(angle), np.sin(angle), 0.0, 0.0])
+
+
+def random_units(rng: np.random.Generator, count: int, size: int = 8) -> np.ndarray:
+    vectors = rng.normal(size=(count, size))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def person(name: str, held_out: Sequence[np.ndarray], references: Sequence[np.ndarray], box=None) -> Person:
+    return Person(
+        name,
+        {encoder: np.stack(references) for encoder in ENCODERS},
+        {encoder: np.stack(held_out) for encoder in ENCODERS},
+        None if box is None else np.array(box, np.float64),
+    )
+
+
+def evidence(people, faces, matched, boxes=None, present=True, prompt_cosine=0.0, scale=SCALE) -> Evidence:
+    """`faces` (M, D) are what both encoders see, or a mapping of encoder to that."""
+    seen = faces if isinstance(faces, dict) else {name: np.asarray(faces, np.float64) for name in ENCODERS}
+    count = len(seen["b"])
+    places = np.zeros((count, 4)) if boxes is None else np.array(boxes, np.float64).reshape(-1, 4)
+    return Evidence(
+        people, dict.fromkeys(ENCODERS, scale), present, places, seen, np.array(matched, np.intp), prompt_cosine
+    )
+
+
+def nobody(people) -> Evidence:
+    """No image at all."""
+    size = people[0].held_out["b"].shape[1]
+    return evidence(people, np.empty((0, size)), [-1] * len(people), present=False)
+
+
+def random_case(rng: np.random.Generator, people: int = 3, faces: int = 3) -> Evidence:
+    """A case with everything random, two held-out photographs and two references per person."""
+    cast = [
+        person(f"p{index}", random_units(rng, 2), random_units(rng, 2), [10 * index, 0, 10 * index + 8, 8])
+        for index in range(people)
+    ]
+    seen = {name: random_units(rng, faces) for name in ENCODERS}
+    matched = [index if index < faces else -1 for index in range(people)]
+    boxes = [[10 * index, 0, 10 * index + 8, 8] for index in range(faces)]
+    return evidence(cast, seen, matched, boxes)
+
+
+def values(scores, metric: str) -> list[float]:
+    return [score.value for score in scores if score.metric == metric]
+
+
+def missing(scores, metric: str) -> list[bool]:
+    return [score.missing for score in scores if score.metric == metric]
