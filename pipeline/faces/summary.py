@@ -1,0 +1,21 @@
+"""data/faces/metrics.json: photos, faces and why faces are not used."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from pipeline import shards
+from pipeline.faces.worker import PREFIX
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """Counts over the shards of `folder`; a photo without a face is counted under rejects as no_face."""
+    table = shards.read_all(folder, PREFIX, ["photo_id", "index", "reject"])
+    rejects = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}
+    return {
+        "photos": pc.count_distinct(table["photo_id"]).as_py(),
+        "faces": pc.sum(pc.greater_equal(table["index"], 0)).as_py(),
+        "kept": table["reject"].null_count,
+        "rejects": rejects,
+    }
