@@ -59,7 +59,7 @@ def portrait_caption(look: Look, light: Light, background: str, wall: str, yaw: 
 
 
 def group_caption(looks: Sequence[Look], background: str, wall: str, rng: np.random.Generator) -> str:
-    """A sentence that lists people from left to right, in at most 28 words."""
+    """A sentence that lists people from left to right; what they wear is added while it has at most GROUP_WORDS."""
     people = [hair_words(look, rng) for look in looks]
     extras = [glasses_words(look, rng) or clothes_words(look, rng) for look in looks]
     start = choose(rng, words.GROUPS).format(n=words.COUNTS[len(looks)])
