@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -47,23 +48,24 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"another crawl is at work in {folder}: wait for it, or end it") from error
-        except OSError as error:
-            raise storage_error(error) or error from error
-        self._open()
+        with ExitStack() as opened:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = opened.enter_context((folder / "lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._bodies, self._lines = (_append_to(opened, folder / name) for name in (BODIES, VISITS))
+            except BlockingIOError as error:
+                raise StorageError(f"another crawl is at work in {folder}: wait for it, or end it") from error
+            except OSError as error:
+                raise storage_error(error) or error from error
+            self._visits = {(visit.url, visit.kind): visit for visit in self._read()}
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._bodies)
-        os.close(self._lines)
-        self._lock.close()
+        self._opened.close()
 
     def __iter__(self) -> Iterator[Visit]:
         return iter(self._visits.values())
@@ -107,12 +109,6 @@ class Ledger:
             self.record(replace(visit, offset=-1))
         return len(erased)
 
-    def _open(self) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._bodies = os.open(self._folder / BODIES, flags, 0o644)
-        self._lines = os.open(self._folder / VISITS, flags, 0o644)
-        self._visits = {(visit.url, visit.kind): visit for visit in self._read()}
-
     def _read(self) -> Iterator[Visit]:
         path = self._folder / VISITS
         data = path.read_bytes()
@@ -135,3 +131,9 @@ class Ledger:
 
 def _line(visit: Visit) -> bytes:
     return json.dumps(asdict(visit), separators=(",", ":")).encode() + b"\n"
+
+
+def _append_to(opened: ExitStack, path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    opened.callback(os.close, file)
+    return file

@@ -63,7 +63,7 @@ def _reserved_paths(text: str) -> Iterable[str]:
 
 
 def _forbids_training(usage: str) -> bool:
-    return any(re.fullmatch(r"(?:[\w-]*-)?ai(?:-[\w-]*)?=n", part.strip().lower()) for part in usage.split(","))
+    return any(re.fullmatch(r"(?:[\w-]*-)?(?:gen)?ai(?:-[\w-]*)?=n", part.strip().lower()) for part in usage.split(","))
 
 
 def opt_out(headers: Iterable[tuple[str, str]], token: str) -> str | None:

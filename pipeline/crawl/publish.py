@@ -45,7 +45,7 @@ def choose(visits: Sequence[Visit], ledger: Ledger, settings: Crawl) -> Choice:
 
     def same(one: Candidate, other: Candidate) -> bool:
         pair = [by_hash[one.sha256], by_hash[other.sha256]]
-        if any(visit.offset < 0 for visit in pair):  # erased by a takedown: the hash is all that is left of it
+        if any(visit.reject == "takedown" for visit in pair):  # erased, or soon to be: its hash is all that is left
             return True
         return alike(*[thumbnail(images.decode(ledger.body(visit))) for visit in pair])
 

@@ -165,13 +165,18 @@ def application(source: Source, log: Path | None = None) -> web.Application:
         headers = [(name, value) for name, _, value in (line.partition(": ") for line in found.headers)]
         return web.Response(status=found.status, headers=headers, body=found.body)
 
+    async def close(_: web.Application) -> None:
+        if stream:
+            stream.close()
+
     app = web.Application()
+    app.on_cleanup.append(close)
     app.router.add_get("/{path:.*}", answer)
     return app
 
 
 async def _serve(source: Source, port: int, log: Path | None) -> None:
-    runner = web.AppRunner(application(source, log), access_log=None)
+    runner = web.AppRunner(application(source, log), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()

@@ -1,0 +1,264 @@
+"""Fetching from servers that misbehave: raw sockets say exactly what is sent, and when."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pipeline.crawl.fetch import Fetcher, Reply
+from pipeline.crawl.urls import Refused
+from tests.crawl.conftest import make_settings
+
+Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
+ROBOTS = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+def answer(body: bytes, *headers: str, status: str = "200 OK", media: str = "image/jpeg") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {media}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def fetch(handler: Handler, url: str = "http://a.test/x", kind: str = "image", **changes: Any) -> Reply:
+    """Fetch a URL while every connection to the host is handled by `handler(path, writer)`."""
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        path = request.split()[1].decode()
+        if path == "/robots.txt" and not changes.get("own_robots"):
+            writer.write(ROBOTS)
+        else:
+            await handler(path, writer)
+        await writer.drain()
+        writer.close()
+
+    async def run() -> Reply:
+        server = await asyncio.start_server(connection, "127.0.0.1", 0)
+        hosts = {"*.test": ("127.0.0.1", server.sockets[0].getsockname()[1])}
+        settings = make_settings(**{name: value for name, value in changes.items() if name != "own_robots"})
+        async with server, Fetcher(settings, hosts) as fetcher:
+            return await fetcher.get(url, kind)
+
+    return asyncio.run(run())
+
+
+def sending(data: bytes) -> Handler:
+    async def handler(path: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+
+    return handler
+
+
+def refused(handler: Handler, **changes: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        fetch(handler, **changes)
+    return caught.value
+
+
+def test_a_picture_arrives() -> None:
+    assert fetch(sending(answer(b"bytes"))) == Reply("http://a.test/x", 200, "image/jpeg", b"bytes")
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 64000000", "Transfer-Encoding: chunked"])
+def test_reading_stops_at_the_cap(length: str) -> None:
+    sent = 0
+
+    async def endless(path: str, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n{length}\r\n\r\n".encode())
+        try:
+            for _ in range(640):
+                writer.write(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
+                sent += 100_000
+                await writer.drain()
+        except ConnectionError:
+            return
+
+    found = refused(endless, max_bytes=10_000)
+    assert (found.reason, found.permanent) == ("too_large", True)
+    assert sent < 32_000_000  # what fits into the sockets' buffers may be sent
+
+
+def test_a_compressed_bomb_is_cut_off() -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    assert len(bomb) < 100_000
+    assert refused(sending(answer(bomb, "Content-Encoding: gzip")), max_bytes=100_000).reason == "too_large"
+
+
+def test_compression_that_was_not_asked_for_is_read_all_the_same() -> None:
+    assert fetch(sending(answer(gzip.compress(b"bytes"), "Content-Encoding: gzip"))).body == b"bytes"
+    assert refused(sending(answer(b"bytes", "Content-Encoding: gzip"))).reason == "content_encoding"
+    assert refused(sending(answer(b"bytes", "Content-Encoding: br"))).reason == "content_encoding"
+
+
+def test_a_dripping_server_runs_out_of_time() -> None:
+    async def drip(path: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\n")
+        try:
+            for _ in range(1000):
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except ConnectionError:
+            return
+
+    started = time.monotonic()
+    found = refused(drip, timeout_seconds=0.3, retries=0)
+    assert (found.reason, found.permanent) == ("timeout", False)
+    assert time.monotonic() - started < 2
+
+
+def test_a_broken_transfer_is_tried_again() -> None:
+    calls = 0
+
+    async def broken_once(path: str, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.write(answer(b"bytes") if calls > 1 else answer(b"bytes")[:-2])
+
+    assert fetch(broken_once).body == b"bytes"
+    assert calls == 2
+
+
+def test_retry_after_is_waited_for() -> None:
+    moments: list[float] = []
+
+    async def busy_once(path: str, writer: asyncio.StreamWriter) -> None:
+        moments.append(time.monotonic())
+        busy = answer(b"", "Retry-After: 1", status="429 Too Many Requests")
+        writer.write(busy if len(moments) == 1 else answer(b"bytes"))
+
+    assert fetch(busy_once).body == b"bytes"
+    assert moments[1] - moments[0] >= 1.0
+
+
+def test_a_host_that_wants_hours_is_left_for_another_run() -> None:
+    calls = 0
+
+    async def closed(path: str, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.write(answer(b"", "Retry-After: 7200", status="503 Service Unavailable"))
+
+    found = refused(closed)
+    assert (found.reason, found.permanent, found.status, calls) == ("busy", False, 503, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "permanent"),
+    [
+        ("404 Not Found", "not_found", True),
+        ("410 Gone", "not_found", True),
+        ("451 Unavailable", "unavailable_for_legal_reasons", True),
+        ("403 Forbidden", "forbidden", True),
+        ("204 No Content", "status", True),
+        ("500 Oops", "server_error", False),
+    ],
+)
+def test_statuses(status: str, reason: str, permanent: bool) -> None:
+    found = refused(sending(answer(b"", status=status)), retries=0)
+    assert (found.reason, found.permanent, found.detail) == (reason, permanent, f"status {status[:3]}")
+
+
+def test_an_opt_out_costs_no_body() -> None:
+    async def reserved(path: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nX-Robots-Tag: noai\r\n\r\n")  # no body follows
+
+    started = time.monotonic()
+    assert refused(reserved).reason == "opt_out"
+    assert time.monotonic() - started < 0.8
+
+
+def test_kinds_must_fit() -> None:
+    assert refused(sending(answer(b"<html>", media="text/html"))).reason == "not_an_image"
+    assert refused(sending(answer(b"bytes")), kind="page").reason == "not_a_page"
+
+
+def redirecting(**targets: str) -> Handler:
+    async def handler(path: str, writer: asyncio.StreamWriter) -> None:
+        target = targets.get(path[1:])
+        found = answer(b"", f"Location: {target}", status="302 Found") if target else answer(b"bytes")
+        writer.write(found)
+
+    return handler
+
+
+def test_redirects_are_followed() -> None:
+    assert fetch(redirecting(x="/y", y="//b.test/z?q=1")).url == "http://b.test/z?q=1"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("/x", "redirect_loop"),
+        ("file:///etc/passwd", "scheme"),
+        ("http://127.0.0.1:8080/admin", "private_address"),
+        ("http://169.254.169.254/latest/", "private_address"),
+        ("http://[::1]/", "private_address"),
+        ("http://b.other/", "out_of_scope"),
+        ("http://a.test:25/", "port"),
+    ],
+)
+def test_every_hop_is_checked(target: str, reason: str) -> None:
+    assert refused(redirecting(x=target)).reason == reason
+
+
+def test_redirects_end() -> None:
+    assert refused(redirecting(x="/1", **{str(n): f"/{n + 1}" for n in range(1, 9)})).reason == "too_many_redirects"
+
+
+def robots(text: bytes, status: str = "200 OK") -> tuple[Handler, list[str]]:
+    asked: list[str] = []
+
+    async def handler(path: str, writer: asyncio.StreamWriter) -> None:
+        asked.append(path)
+        body = answer(text, status=status, media="text/plain")
+        writer.write(body if path == "/robots.txt" else answer(b"bytes"))
+
+    return handler, asked
+
+
+def test_robots_is_asked_first_and_obeyed() -> None:
+    handler, asked = robots(b"User-agent: *\nDisallow: /x\n")
+    assert refused(handler, own_robots=True).reason == "robots"
+    assert asked == ["/robots.txt"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("404 Not Found", ""), ("403 Forbidden", ""), ("503 Busy", "robots_unavailable")]
+)
+def test_an_absent_robots_allows_and_an_unreachable_one_forbids(status: str, reason: str) -> None:
+    handler, asked = robots(b"", status)
+    if reason:
+        assert refused(handler, own_robots=True, retries=0).reason == reason
+        assert "/x" not in asked
+    else:
+        assert fetch(handler, own_robots=True).body == b"bytes"
+
+
+def test_content_usage_of_robots_is_an_opt_out() -> None:
+    handler, asked = robots(b"User-agent: *\nAllow: /\nContent-Usage: train-ai=n\n")
+    assert refused(handler, own_robots=True).reason == "opt_out"
+    assert asked == ["/robots.txt"]
+
+
+def test_nobody_listening_is_unreachable() -> None:
+    async def run() -> None:
+        async with Fetcher(make_settings(retries=0), {"*.test": ("127.0.0.1", 9)}) as fetcher:
+            await fetcher.get("http://a.test/x", "image")
+
+    with pytest.raises(Refused) as caught:
+        asyncio.run(run())
+    assert (caught.value.reason, caught.value.permanent) == ("robots_unavailable", False)
+
+
+def test_an_unknown_name_is_unreachable() -> None:
+    async def run() -> None:
+        async with Fetcher(make_settings(retries=0), {}) as fetcher:
+            await fetcher._patiently("http://a.invalid/x", "image")
+
+    with pytest.raises(Refused) as caught:
+        asyncio.run(run())
+    assert (caught.value.reason, caught.value.permanent) == ("unreachable", False)

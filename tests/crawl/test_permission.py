@@ -1,0 +1,72 @@
+import pytest
+
+from pipeline.crawl import permission
+
+TOKEN = "LikenessBot"
+
+
+def test_the_token_is_the_product_of_the_user_agent() -> None:
+    assert permission.agent_token("LikenessBot/0.1 (+https://x)") == TOKEN
+
+
+def test_robots_speaks_to_us_and_to_all() -> None:
+    rules = permission.parse_robots("User-agent: *\nDisallow: /a/\n\nUser-agent: LikenessBot\nDisallow: /b/\n", TOKEN)
+    assert rules.allows("http://x.test/a/1")
+    assert not rules.allows("http://x.test/b/1")
+
+
+def test_an_empty_robots_allows_and_an_unreachable_one_forbids() -> None:
+    assert permission.parse_robots("", TOKEN).allows("http://x.test/a")
+    assert not permission.Rules(None, TOKEN, reachable=False).allows("http://x.test/a")
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"), [("Crawl-delay: 2.5", 2.5), ("Request-rate: 1/4", 4.0), ("Disallow: /a", 0.0)]
+)
+def test_robots_asks_for_a_pace(text: str, interval: float) -> None:
+    assert permission.parse_robots(f"User-agent: *\n{text}\n", TOKEN).interval == interval
+
+
+def test_content_usage_in_robots_reserves_paths() -> None:
+    rules = permission.parse_robots("User-agent: *\nAllow: /\nContent-Usage: /art/ train-ai=n\n", TOKEN)
+    assert rules.reserves("http://x.test/art/1.jpg")
+    assert not rules.reserves("http://x.test/free/1.jpg")
+    assert permission.parse_robots("User-agent: *\nContent-Usage: train-ai=n\n", TOKEN).reserves("http://x.test/a")
+    assert not permission.parse_robots("User-agent: *\nContent-Usage: train-ai=y\n", TOKEN).reserves("http://x.test/a")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [
+        ("X-Robots-Tag", "noai", True),
+        ("x-robots-tag", "all, NoImageAI", True),
+        ("X-Robots-Tag", "likenessbot: noindex", True),
+        ("X-Robots-Tag", "otherbot: noai", False),
+        ("X-Robots-Tag", "unavailable_after: 2030-01-01", False),
+        ("X-Robots-Tag", "nosnippet", False),
+        ("tdm-reservation", "1", True),
+        ("TDM-Reservation", "0", False),
+        ("Content-Usage", "search=y, train-ai=n", True),
+        ("Content-Usage", "train-genai=n", True),
+        ("Content-Usage", "train-ai=y", False),
+        ("Content-Usage", "search=n", False),
+        ("Content-Type", "noai", False),
+    ],
+)
+def test_headers_opt_out(name: str, value: str, refused: bool) -> None:
+    assert (permission.opt_out([("Server", "x"), (name, value)], TOKEN) is not None) == refused
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refused"),
+    [
+        ("robots", "noai", True),
+        ("LikenessBot", "noimageai", True),
+        ("tdm-reservation", "1", True),
+        ("robots", "nofollow", False),
+        ("description", "noai", False),
+        ("content-type", "noai", False),
+    ],
+)
+def test_meta_elements_opt_out(name: str, content: str, refused: bool) -> None:
+    assert (permission.meta_opt_out(name, content, TOKEN) is not None) == refused

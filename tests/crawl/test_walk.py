@@ -1,0 +1,200 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from aiohttp.test_utils import TestServer
+
+from pipeline import records, shards
+from pipeline.crawl import addresses, publish, server, takedown, walk
+from pipeline.crawl.ledger import Ledger
+from pipeline.errors import MissingInput
+from pipeline.settings import Crawl
+from tests.crawl.conftest import JPEG, Web, jpeg, make_settings
+
+
+class Run:
+    """One crawl of a web into `folder`: the rows by URL, the photos, and what the server was asked for."""
+
+    def __init__(self, web: Web, folder: Path, **changes: Any) -> None:
+        settings = make_settings(serve=str(web.write()), hosts={"*.test": "127.0.0.1"}, **changes)
+        log = folder / "requests.log"
+        log.unlink(missing_ok=True)
+        banned = takedown.read(settings.takedown)
+        with Ledger(folder / "work") as ledger:
+            found = asyncio.run(self._crawl(settings, ledger, banned, log))
+            ledger.purge(banned.names)
+            self.metrics = publish.write(folder / "crawl", found, ledger, settings)
+        rows = shards.read_all(folder / "crawl", "urls").to_pylist()
+        self.rows = {row["url"]: row for row in rows}
+        self.asked = [f"http://{'/'.join(line.split(' /', 1))}" for line in log.read_text().splitlines()]
+        self.files = {path.name: path.read_bytes() for path in (folder / "crawl").glob("*.parquet")}
+
+    async def _crawl(self, settings: Crawl, ledger: Ledger, banned: takedown.Takedown, log: Path) -> walk.Found:
+        source = server.open_source(Path(settings.serve))
+        async with TestServer(server.application(source, log)) as served:
+            hosts = addresses.loopback_hosts(settings.hosts, served.port or 0)
+            return await walk.crawl(settings, hosts, ledger, banned)
+
+    def outcome(self, url: str) -> tuple[str, str | None]:
+        return self.rows[url]["outcome"], self.rows[url]["reject"]
+
+    @property
+    def photos(self) -> dict[str, dict[str, Any]]:
+        tables = [name for name in self.files if name.startswith("photos-")]
+        rows = [row for name in tables for row in self._read(name)]
+        return {row["url"]: row for row in rows}
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        table = pq.read_table(pa.BufferReader(self.files[name]))
+        assert table.schema.equals(records.PHOTOS)
+        return table.to_pylist()
+
+
+def gallery(web: Web) -> None:
+    """Three pages, six pictures: two are one, one is nearly another, one is forbidden, one opts out."""
+    web.add("http://a.test/robots.txt", "User-agent: *\nDisallow: /secret/\n", "Content-Type: text/plain")
+    web.page("http://a.test/", "1.jpg", "http://b.test/copy.jpg", links=("two.html", "/dead.html"))
+    web.page("http://a.test/two.html", "1.jpg", "http://b.test/near.jpg", "/secret/4.jpg", links=("/", "three.html"))
+    web.page("http://a.test/three.html", "5.jpg", "small.jpg", "broken.jpg")
+    web.add("http://a.test/1.jpg", jpeg(1))
+    web.add("http://b.test/copy.jpg", jpeg(1))
+    web.add("http://b.test/near.jpg", jpeg(1, quality=70))
+    web.add("http://a.test/secret/4.jpg", jpeg(4))
+    web.add("http://a.test/5.jpg", jpeg(5), JPEG, "X-Robots-Tag: noai")
+    web.add("http://a.test/small.jpg", jpeg(6, size=60))
+    web.add("http://a.test/broken.jpg", jpeg(7)[:900])
+
+
+def test_every_url_has_its_outcome(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    run = Run(web, tmp_path)
+    found = {url: run.outcome(url) for url in run.rows}
+    assert found == {
+        "http://a.test/": ("read", None),
+        "http://a.test/two.html": ("read", None),
+        "http://a.test/three.html": ("read", None),
+        "http://a.test/dead.html": ("never", "not_found"),
+        "http://a.test/1.jpg": ("kept", None),
+        "http://b.test/copy.jpg": ("duplicate", None),
+        "http://b.test/near.jpg": ("duplicate", None),
+        "http://a.test/secret/4.jpg": ("never", "robots"),
+        "http://a.test/5.jpg": ("never", "opt_out"),
+        "http://a.test/small.jpg": ("never", "too_small"),
+        "http://a.test/broken.jpg": ("never", "bad_image"),
+    }
+    assert run.rows["http://b.test/near.jpg"]["detail"] == "nearly http://a.test/1.jpg"
+    assert run.rows["http://b.test/copy.jpg"]["detail"] == "the bytes of http://a.test/1.jpg"
+    assert run.rows["http://a.test/dead.html"]["page_url"] == "http://a.test/"
+    assert run.metrics["outcomes"] == {"duplicate": 2, "kept": 1, "never": 5, "read": 3}
+
+
+def test_the_photo_has_its_bytes_caption_and_basis(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    run = Run(web, tmp_path, licence="CC0-1.0")
+    (photo,) = run.photos.values()
+    assert photo["image"]["bytes"] == jpeg(1)
+    assert (photo["url"], photo["caption"], photo["page_url"]) == (
+        "http://a.test/1.jpg",
+        "about 1.jpg",
+        "http://a.test/",
+    )
+    assert (photo["width"], photo["height"], photo["licence"]) == (128, 128, "CC0-1.0")
+    assert run.rows[photo["url"]]["sha256"].startswith(photo["photo_id"])
+    assert {row["photo_id"] for row in run.rows.values()} == {photo["photo_id"], None}
+
+
+def test_what_robots_denies_is_never_asked(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    run = Run(web, tmp_path)
+    assert run.asked
+    assert [url for url in run.asked if "/secret/" in url] == []
+    assert run.asked.count("http://a.test/robots.txt") == 1
+
+
+def test_a_repeated_crawl_asks_for_nothing_but_robots_and_what_was_passing(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    web.add("http://a.test/three.html", "", status=500)
+    first = Run(web, tmp_path)
+    again = Run(web, tmp_path)
+    assert set(again.asked) == {"http://a.test/robots.txt", "http://b.test/robots.txt", "http://a.test/three.html"}
+    assert again.files == first.files
+
+
+def test_the_page_that_reserves_its_pictures_is_obeyed_whoever_shows_them_too(web: Web, tmp_path: Path) -> None:
+    web.page("http://a.test/", "1.jpg", "2.jpg", links=("diary.html",))
+    web.page("http://a.test/diary.html", "2.jpg", head='<meta name="robots" content="noai">')
+    for number in (1, 2):
+        web.add(f"http://a.test/{number}.jpg", jpeg(number))
+    run = Run(web, tmp_path)
+    assert run.outcome("http://a.test/2.jpg") == ("never", "opt_out")
+    assert "http://a.test/2.jpg" not in run.asked
+
+
+def test_endless_pages_end(web: Web, tmp_path: Path) -> None:
+    web.page("http://a.test/", "1.jpg", links=("calendar/",))
+    web.page("http://a.test/calendar/*", links=("next/",))
+    web.add("http://a.test/1.jpg", jpeg(1))
+    run = Run(web, tmp_path, max_depth=3)
+    assert run.outcome("http://a.test/calendar/next/next/next/") == ("later", "too_deep")
+    assert len(run.rows) == 6
+    few = Run(web, tmp_path / "few", max_pages=2)
+    assert few.outcome("http://a.test/calendar/next/") == ("later", "too_many_pages")
+
+
+def test_url_lists_bring_pictures_and_captions(web: Web, tmp_path: Path) -> None:
+    web.add("http://a.test/1.jpg", jpeg(1))
+    listed = tmp_path / "list.txt"
+    listed.write_text("http://a.test/1.jpg\ta listed picture\nfile:///etc/passwd\n")
+    run = Run(web, tmp_path, seeds=[], url_lists=[str(listed)])
+    assert run.photos["http://a.test/1.jpg"]["caption"] == "a listed picture"
+    assert run.outcome("file:///etc/passwd") == ("never", "scheme")
+    with pytest.raises(MissingInput, match=r"crawl.url_lists"):
+        list(walk.listed(["none.txt"]))
+
+
+def test_takedown_by_hash_takes_near_duplicates_and_bytes_too(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    web.page("http://a.test/three.html", "8.jpg", "9.jpg")
+    web.add("http://a.test/8.jpg", jpeg(8))
+    web.add("http://a.test/9.jpg", jpeg(9))
+    before = Run(web, tmp_path)
+    near = before.rows["http://b.test/near.jpg"]["sha256"]
+    listed = tmp_path / "takedown.txt"
+    listed.write_text(f"{near}\nhttp://a.test/8.jpg\n")
+    for _ in range(2):  # and again when the bytes are erased
+        after = Run(web, tmp_path, takedown=str(listed))
+        assert set(after.photos) == {"http://a.test/9.jpg"}
+        for url in ("http://a.test/1.jpg", "http://b.test/copy.jpg", "http://b.test/near.jpg", "http://a.test/8.jpg"):
+            assert after.outcome(url) == ("never", "takedown")
+    bodies = (tmp_path / "work" / "bodies.bin").read_bytes()
+    assert jpeg(9) in bodies
+    assert jpeg(8) not in bodies
+    assert jpeg(1, quality=70) not in bodies
+    fresh = Run(web, tmp_path / "fresh", takedown=str(listed))
+    assert "http://a.test/8.jpg" not in fresh.asked
+
+
+def test_a_new_photo_changes_one_shard(web: Web, tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(40)]
+    for number in range(40):
+        web.add(f"http://a.test/{number}.jpg", jpeg(number))
+    web.page("http://a.test/", *names[:39])
+    before = Run(web, tmp_path, photos_per_shard=10)
+    web.page("http://a.test/", *names)
+    with Ledger(tmp_path / "work") as ledger:
+        assert ledger.find("http://a.test/", "page")
+    (tmp_path / "work" / "visits.jsonl").unlink()
+    after = Run(web, tmp_path, photos_per_shard=10)
+    kept = {name for name in before.files if name.startswith("photos") and after.files.get(name) == before.files[name]}
+    assert len(before.photos) + 1 == len(after.photos)
+    assert len(kept) == sum(name.startswith("photos") for name in before.files) - 1
+
+
+def test_leaves_cut_where_the_ids_say() -> None:
+    rows = [{"id": f"{number << 60:016x}"} for number in range(16)]
+    assert [len(piece) for piece in publish.leaves(rows, "id", 4)] == [4, 4, 4, 4]
+    assert [len(piece) for piece in publish.leaves(rows[:5], "id", 4)] == [4, 1]
+    assert list(publish.leaves([], "id", 4)) == []
