@@ -1,0 +1,1 @@
+"""report: from score tables to a leaderboard with intervals and one static page."""

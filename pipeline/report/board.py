@@ -1,0 +1,226 @@
+"""The leaderboard: every method, metric, protocol and number of people with its interval, n and failures.
+
+A cell is one protocol and one number of people: what is compared stands in one cell, and two protocols never do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from pipeline.metric import Card
+from pipeline.report import intervals
+from pipeline.report.intervals import Floats
+
+COLUMNS = ("protocol", "people", "method", "metric", "better", "mean", "low", "high", "n", "missing")
+FLOOR, CEILING, SHUFFLED = "no_id", "vae_roundtrip", "shuffled_id"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of leaderboard.csv. `n` counts the scores in the mean, `missing` the faces or images not there."""
+
+    protocol: str
+    people: int
+    method: str
+    metric: str
+    better: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A row with what it was made of: its draws, and the rank interval among the methods of its cell."""
+
+    row: Row
+    draws: Floats
+    ranks: tuple[int, int] | None = None  # bounds are not ranked
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Paired difference of two methods on the same draws; the p-value is corrected over the cell's pairs (Holm)."""
+
+    protocol: str
+    people: int
+    metric: str
+    better: str
+    method: str
+    other: str
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Features (m, D) of real test photographs by number of people, that set metrics compare with."""
+
+    by_people: Mapping[int, Floats] = field(default_factory=dict)
+
+
+Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the board is made from.
+
+    scores: records.SCORES of all methods; features: records.FEATURES of all methods with a column `method`.
+    """
+
+    scores: pd.DataFrame
+    features: pd.DataFrame
+    photographs: Photographs
+    cards: Sequence[Card]
+    distances: Mapping[str, Distance]  # metric -> set distance
+    methods: Sequence[str]  # ranked and compared; every other name is a bound
+    draws: int
+    confidence: float
+    seed: int
+
+
+class Cell:
+    """One protocol and number of people: cases, their weights, and estimates by (metric, method)."""
+
+    def __init__(self, protocol: str, people: int, inputs: Inputs) -> None:
+        self.protocol, self.people, self._inputs = protocol, people, inputs
+        table = inputs.scores
+        self._scores = table[(table["protocol"] == protocol) & (table["people"] == people)]
+        casts = self._scores.groupby("case_id", sort=True)["identity_ids"].first()
+        self._case = {name: index for index, name in enumerate(casts.index)}
+        self._groups = len(set(intervals.group_of([list(cast) for cast in casts]).tolist()))
+        # A cell's numbers must not depend on which other cells there are.
+        self._generator = np.random.default_rng([inputs.seed, people, *protocol.encode()])
+        self._weights = intervals.case_weights([list(cast) for cast in casts], inputs.draws, self._generator)
+        self.estimates: dict[tuple[str, str], Estimate] = {}
+        for card in inputs.cards:
+            self._add(card)
+
+    def _add(self, card: Card) -> None:
+        if self.people < card.least_people:
+            return
+        if card.share_of:
+            self._add_shares(card)
+        elif card.name in self._inputs.distances:
+            self._add_distances(card)
+        else:
+            self._add_means(card)
+        self._rank(card)
+
+    def _add_means(self, card: Card) -> None:
+        rows = self._scores[self._scores["metric"] == card.name]
+        for method, own in rows.groupby("method", sort=True):
+            sums, counts = np.zeros(len(self._case)), np.zeros(len(self._case))
+            known = own[np.isfinite(own["value"])]
+            places = known["case_id"].map(self._case).to_numpy(dtype=np.intp)
+            np.add.at(sums, places, known["value"].to_numpy())
+            np.add.at(counts, places, 1.0)
+            mean, draws = intervals.per_draw(partial(_mean, sums, counts), self._weights)
+            missing = int(own["missing"].sum())
+            self._put(card, str(method), mean, draws, len(known), missing)
+
+    def _add_shares(self, card: Card) -> None:
+        floor, ceiling = (self.estimates.get((card.share_of, name)) for name in (FLOOR, CEILING))
+        if floor is None or ceiling is None:
+            return
+        for (metric, method), found in list(self.estimates.items()):
+            if metric == card.share_of:
+                mean = _share(np.array([found.row.mean]), floor.row.mean, ceiling.row.mean)[0]
+                draws = _share(found.draws, floor.draws, ceiling.draws)
+                self._put(card, method, float(mean), draws, found.row.n, found.row.missing)
+
+    def _add_distances(self, card: Card) -> None:
+        photographs = self._inputs.photographs.by_people.get(self.people)
+        table = self._inputs.features
+        own = table[(table["protocol"] == self.protocol) & (table["people"] == self.people)]
+        if photographs is None or not len(own):
+            return
+        real_draws = np.random.default_rng([self._inputs.seed, self.people]).multinomial(
+            len(photographs), np.full(len(photographs), 1.0 / len(photographs)), size=self._inputs.draws
+        )
+        measure = self._inputs.distances[card.name]
+        for method, rows in own.groupby("method", sort=True):
+            drawn = np.stack(list(rows["embedding"]))
+            places = rows["case_id"].map(self._case).to_numpy(dtype=np.intp)
+            ones = np.ones((1, len(drawn))), np.ones((1, len(photographs)))
+            mean = float(measure(drawn, photographs, *ones)[0])
+            draws = measure(drawn, photographs, self._weights[:, places], real_draws.astype(np.float64))
+            self._put(card, str(method), mean, draws, len(drawn), len(self._case) - rows["case_id"].nunique())
+
+    def _put(self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int) -> None:
+        low, high = intervals.interval(draws, mean, self._inputs.confidence)
+        if card.proportion and mean in (0.0, 1.0):
+            low, high = intervals.wilson(mean, self._groups, self._inputs.confidence)
+        row = Row(self.protocol, self.people, method, card.name, card.better, mean, low, high, n, missing)
+        self.estimates[card.name, method] = Estimate(row, draws)
+
+    def _rank(self, card: Card) -> None:
+        names = [name for name in self._inputs.methods if (card.name, name) in self.estimates]
+        if not names:
+            return
+        draws = np.stack([self.estimates[card.name, name].draws for name in names])
+        for name, ranks in zip(
+            names, intervals.rank_intervals(draws, card.better, self._inputs.confidence), strict=True
+        ):
+            found = self.estimates[card.name, name]
+            self.estimates[card.name, name] = Estimate(found.row, found.draws, ranks)
+
+    def differences(self) -> Iterator[Difference]:
+        """Each method against the floor and against every later method, per metric."""
+        for card in self._inputs.cards:
+            pairs = list(self._pairs(card.name))
+            drawn = [self.estimates[card.name, a].draws - self.estimates[card.name, b].draws for a, b in pairs]
+            levels = intervals.holm([intervals.two_sided(draws) for draws in drawn])
+            for (method, other), draws, level in zip(pairs, drawn, levels, strict=True):
+                mean = self.estimates[card.name, method].row.mean - self.estimates[card.name, other].row.mean
+                low, high = intervals.interval(draws, mean, self._inputs.confidence)
+                yield Difference(
+                    self.protocol, self.people, card.name, card.better, method, other, mean, low, high, level
+                )
+
+    def _pairs(self, metric: str) -> Iterator[tuple[str, str]]:
+        names = [name for name in self._inputs.methods if (metric, name) in self.estimates]
+        for index, method in enumerate(names):
+            for other in [FLOOR, *names[index + 1 :]]:
+                if (metric, other) in self.estimates:
+                    yield method, other
+
+
+def cells(inputs: Inputs) -> list[Cell]:
+    """All cells, by protocol and number of people."""
+    keys = inputs.scores[["protocol", "people"]].drop_duplicates().sort_values(["protocol", "people"])
+    return [Cell(str(protocol), int(people), inputs) for protocol, people in keys.itertuples(index=False)]
+
+
+def rows(found: Sequence[Cell]) -> list[Row]:
+    """The leaderboard's lines: cells, metrics in the order of their cards, then methods."""
+    return [estimate.row for cell in found for estimate in cell.estimates.values()]
+
+
+def named(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Scores with the first method's shuffled rows named `shuffled_id`; the others keep `shuffled_id:<method>`."""
+    first = f"{SHUFFLED}:{methods[0]}" if methods else ""
+    return table.assign(method=table["method"].replace({first: SHUFFLED}))
+
+
+def _mean(sums: Floats, counts: Floats, weights: Floats) -> Floats:
+    """Weighted means (W,) of scores given as sums and counts per case (C,), for weights (W, C)."""
+    return _ratio(weights @ sums, weights @ counts)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)
+
+
+def _share(value: Floats, floor: Floats | float, ceiling: Floats | float) -> Floats:
+    """(value - floor) / (ceiling - floor); NaN where the ceiling is not above the floor."""
+    return _ratio(np.asarray(value - floor, np.float64), np.asarray(ceiling - floor, np.float64))

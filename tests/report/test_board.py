@@ -1,0 +1,150 @@
+"""The leaderboard: worked by hand, missing faces counted, protocols apart, bounds and shares paired."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.metric import Card
+from pipeline.metrics import realism
+from pipeline.report import board
+
+SIM = Card("sim_heldout", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0")
+SHARE = Card("sim_share", "Share", "Share.", "share", "higher", -1, 1, "is left out", share_of="sim_heldout")
+DETECTED = Card("sim_detected", "Detected", "Detected.", "cosine", "higher", -1, 1, "is left out")
+EXACT = Card("count_exact", "Exact", "Exact.", "share", "higher", 0, 1, "counts as 0", proportion=True)
+KID = Card("kid", "KID", "KID.", "10^-3", "lower", -8000, 8000, "is left out")
+
+
+def score(case: str, method: str, value: float, metric="sim_heldout", missing=False, people=1, protocol="free", slot=0):
+    names = [f"{case.split('-')[0]}/{index}" for index in range(people)]
+    return {
+        "case_id": case, "protocol": protocol, "people": people, "method": method, "metric": metric, "encoder": "",
+        "slot": slot, "identity_ids": names, "value": value, "missing": missing,
+    }  # fmt: skip
+
+
+def make(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None) -> list[board.Cell]:
+    empty = pd.DataFrame(columns=["case_id", "protocol", "people", "method", "embedding"])
+    return board.cells(
+        board.Inputs(
+            pd.DataFrame(rows), empty if features is None else features, board.Photographs(photographs or {}),
+            cards, {"kid": realism.distance}, methods, 300, 0.95, 0,
+        )
+    )  # fmt: skip
+
+
+def find(cells, metric: str, method: str, protocol="free", people=1) -> board.Row:
+    cell = next(cell for cell in cells if (cell.protocol, cell.people) == (protocol, people))
+    return cell.estimates[metric, method].row
+
+
+def test_means_by_hand_with_a_missing_face() -> None:
+    """(0.8 + 0.4 + 0) / 3 with the missing face as 0; detected only it is 0.6."""
+    rows = [score("a", "ours", 0.8), score("b", "ours", 0.4), score("c", "ours", 0.0, missing=True)]
+    rows += [score("a", "ours", 0.8, "sim_detected"), score("b", "ours", 0.4, "sim_detected")]
+    rows += [score("c", "ours", float("nan"), "sim_detected", missing=True)]
+    cells = make(rows, (SIM, DETECTED))
+    row = find(cells, "sim_heldout", "ours")
+    assert (row.mean, row.n, row.missing) == (pytest.approx(0.4), 3, 1)
+    row = find(cells, "sim_detected", "ours")
+    assert (row.mean, row.n, row.missing) == (pytest.approx(0.6), 2, 1)
+    assert row.low <= row.mean <= row.high
+
+
+def test_slots_of_a_case_share_its_weight() -> None:
+    rows = [score("a", "ours", value, people=2, slot=slot) for slot, value in enumerate((0.2, 0.6))]
+    row = find(make(rows), "sim_heldout", "ours", people=2)
+    assert (row.mean, row.n) == (pytest.approx(0.4), 2)
+
+
+def test_share_by_hand() -> None:
+    """(0.5 - 0.1) / (0.9 - 0.1) = 0.5; the ends are 0 and 1 without any doubt."""
+    cells = make([score("a", name, value) for name, value in (("no_id", 0.1), ("ours", 0.5), ("vae_roundtrip", 0.9))])
+    assert find(cells, "sim_share", "ours").mean == pytest.approx(0.5)
+    for name, end in (("no_id", 0.0), ("vae_roundtrip", 1.0)):
+        row = find(cells, "sim_share", name)
+        assert (row.low, row.mean, row.high) == pytest.approx((end, end, end))
+
+
+def test_share_is_not_symmetric_in_its_ends() -> None:
+    """Floor and ceiling swapped: no room between them, so no share."""
+    cells = make([score("a", name, value) for name, value in (("no_id", 0.9), ("ours", 0.5), ("vae_roundtrip", 0.1))])
+    assert np.isnan(find(cells, "sim_share", "ours").mean)
+
+
+def test_without_a_bound_there_is_no_share() -> None:
+    assert ("sim_share", "ours") not in make([score("a", "ours", 0.5)])[0].estimates
+
+
+def test_protocols_and_numbers_of_people_are_apart() -> None:
+    rows = [score("a", "ours", 0.2), score("a", "ours", 0.8, protocol="layout"), score("b", "ours", 0.5, people=2)]
+    cells = make(rows)
+    assert [(cell.protocol, cell.people) for cell in cells] == [("free", 1), ("free", 2), ("layout", 1)]
+    assert find(cells, "sim_heldout", "ours", "layout").mean == pytest.approx(0.8)
+
+
+def test_a_cell_does_not_depend_on_other_cells() -> None:
+    rng = np.random.default_rng(0)
+    rows = [score(f"p{index}", "ours", value) for index, value in enumerate(rng.normal(size=20))]
+    more = [score(f"p{index}", "ours", 0.3, protocol="layout") for index in range(20)]
+    assert find(make(rows), "sim_heldout", "ours") == find(make(rows + more), "sim_heldout", "ours")
+
+
+def test_paired_differences_are_narrower_than_the_methods_are() -> None:
+    """Two methods that differ by 0.1 on every person, whose people differ by far more."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for index, value in enumerate(rng.normal(0.5, 0.2, size=30)):
+        rows += [score(f"p{index}", "ours", value + 0.1), score(f"p{index}", "theirs", value)]
+        rows += [score(f"p{index}", "no_id", 0.0)]
+    found = {(each.method, each.other): each for each in make(rows, (SIM,), ("ours", "theirs"))[0].differences()}
+    assert set(found) == {("ours", "no_id"), ("ours", "theirs"), ("theirs", "no_id")}
+    pair = found["ours", "theirs"]
+    assert (pair.mean, pair.low, pair.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert pair.p < 0.05
+
+
+def test_only_methods_are_ranked() -> None:
+    rows = [score("a", "ours", 0.5), score("a", "theirs", 0.4), score("a", "no_id", 0.9)]
+    estimates = make(rows, (SIM,), ("ours", "theirs"))[0].estimates
+    assert estimates["sim_heldout", "ours"].ranks == (1, 1)
+    assert estimates["sim_heldout", "theirs"].ranks == (2, 2)
+    assert estimates["sim_heldout", "no_id"].ranks is None
+
+
+def test_a_share_of_one_is_not_certain() -> None:
+    row = find(
+        make([score(f"p{index}", "ours", 1.0, "count_exact") for index in range(10)], (EXACT,)), "count_exact", "ours"
+    )
+    assert (row.mean, row.high) == (1.0, 1.0)
+    assert row.low == pytest.approx(0.7225, abs=1e-4)
+
+
+def test_set_distances_and_their_missing_images() -> None:
+    rng = np.random.default_rng(2)
+    names = [f"p{index}" for index in range(12)]
+    features = pd.DataFrame(
+        [
+            {
+                "case_id": name,
+                "protocol": "free",
+                "people": 1,
+                "method": "ours",
+                "embedding": vector / np.linalg.norm(vector),
+            }
+            for name, vector in zip(names[:11], rng.normal(size=(11, 6)), strict=True)
+        ]
+    )
+    photographs = rng.normal(size=(15, 6))
+    photographs /= np.linalg.norm(photographs, axis=1, keepdims=True)
+    cells = make(
+        [score(name, "ours", 0.5) for name in names], (SIM, KID), features=features, photographs={1: photographs}
+    )
+    row = find(cells, "kid", "ours")
+    assert (row.n, row.missing) == (11, 1)
+    assert row.low < row.mean < row.high
+
+
+def test_the_first_methods_shuffled_images_are_the_bound() -> None:
+    table = pd.DataFrame([score("a", "shuffled_id:ours", 0.1), score("a", "shuffled_id:theirs", 0.2)])
+    assert list(board.named(table, ["ours", "theirs"])["method"]) == ["shuffled_id", "shuffled_id:theirs"]
