@@ -1,0 +1,105 @@
+"""The pack's backbone: the text tower carries over, batches resume, and diffusers loads and samples what is saved."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from safetensors.torch import load_file
+
+from pipeline.world.pack import backbone, clip, fit, tokenizer, vae
+
+CAPTIONS = ["a red wall", "a green wall"]
+CONTEXT, LATENT = 8, 4
+TEXT = clip.Sizes(embedding=8, side=16, patch=8, width=16, layers=1, text_width=32, text_layers=2, head=16)
+SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
+DIFFUSION = backbone.Diffusion(gamma=5.0, drop=0.1, average=0.9, portraits=0.5)
+TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
+
+
+@pytest.fixture(scope="module")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    merges = tokenizer.learn_merges(CAPTIONS, 100)
+    vocabulary = max(tokenizer.vocabulary(merges).values()) + 1
+    clip.save(folder, clip.build(TEXT, vocabulary, CONTEXT, seed=0), TEXT, merges, tokenizer.Tokens(100, CONTEXT))
+    return folder
+
+
+@pytest.fixture
+def learner(text_folder: Path) -> backbone.Learner:
+    text = backbone.text_encoder(text_folder)
+    return backbone.Learner(backbone.build_unet(SIZES, LATENT, TEXT.text_width, seed=0), text, DIFFUSION)
+
+
+def batches(folder: Path) -> backbone.Batches:
+    chance = np.random.default_rng(0)
+    moments = {
+        kind: chance.normal(size=(6, 2 * LATENT, 4, width)).astype(np.float16)
+        for kind, width in (("portraits", 4), ("groups", 8))
+    }
+    words = tokenizer.load(folder)
+    tokens = {kind: backbone.tokenize(words, CAPTIONS * 3) for kind in moments}
+    return backbone.Batches(moments, tokens, backbone.tokenize(words, [""])[0], 0.5, DIFFUSION, TRAINING)
+
+
+def test_the_text_encoder_says_what_the_image_text_model_says(text_folder: Path) -> None:
+    words = backbone.tokenize(tokenizer.load(text_folder), CAPTIONS)
+    model = open_clip.create_model(f"local-dir:{text_folder}").eval()
+    with torch.no_grad():
+        ours = backbone.text_encoder(text_folder).eval()(words).pooler_output @ model.text_projection
+        assert torch.allclose(ours, model.encode_text(words), atol=1e-4)
+
+
+def test_a_batch_depends_on_its_number_alone_and_both_kinds_come(text_folder: Path) -> None:
+    made = batches(text_folder)
+    assert all(torch.equal(made(3)[name], made(3)[name]) for name in made(3))
+    assert {made(index)["latents"].shape for index in range(12)} == {(4, LATENT, 4, 4), (2, LATENT, 4, 8)}
+    times = made(0)["times"]
+    assert (times.diff() > 0).all()
+
+
+def test_pure_noise_counts_fully_and_clean_pictures_little(learner: backbone.Learner) -> None:
+    weights = learner._weights(torch.tensor([0, 500, 999]))
+    assert weights[0] < 0.02
+    assert weights[2] == 1
+    kept = DDIMScheduler(**backbone.SCHEDULE).alphas_cumprod
+    assert kept[-1] == 0
+
+
+def test_the_loss_falls_on_one_batch_and_the_average_follows(learner: backbone.Learner, text_folder: Path) -> None:
+    batch = batches(text_folder)(0)
+    optimiser = torch.optim.Adam((weight for weight in learner.parameters() if weight.requires_grad), 3e-3)
+    values = []
+    before = learner.average["unet"].conv_out.weight.clone()
+    for step in range(30):
+        value = learner(batch)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        learner.follow(step)
+        values.append(value.item())
+    assert values[-1] < 0.7 * values[0]
+    assert not torch.equal(before, learner.average["unet"].conv_out.weight)
+    assert learner.text.embeddings.token_embedding.weight.grad is not None
+
+
+def test_diffusers_loads_and_samples_what_is_saved(
+    learner: backbone.Learner, text_folder: Path, tmp_path: Path
+) -> None:
+    coder = vae.build(vae.Sizes(channels=(4, 4, 4, 4), latent=LATENT, groups=2), seed=0, scaling=0.5)
+    coder.half().save_pretrained(tmp_path / "vae")
+    backbone.save(tmp_path, *learner.averages(), tokenizer.load(text_folder))
+    pipe = backbone.load(tmp_path)
+    assert {part.dtype for part in (pipe.unet, pipe.text_encoder, pipe.vae)} == {torch.float32}
+    assert pipe.tokenizer.model_max_length == CONTEXT
+    images = backbone.sample(pipe, CAPTIONS, [0, 1], width=256, steps=2)
+    assert images.shape == (2, 128, 256, 3)
+    assert np.array_equal(images[:1], backbone.sample(pipe, CAPTIONS[:1], [0], width=256, steps=2))
+    assert load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"].dtype == torch.float16
+    assert (
+        json.loads((tmp_path / "scheduler" / "scheduler_config.json").read_text())["prediction_type"] == "v_prediction"
+    )

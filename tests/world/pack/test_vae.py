@@ -1,0 +1,106 @@
+"""The pack's autoencoder: faces are sampled where they are, losses point the right way, the file loads in diffusers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from insightface.utils import face_align
+
+from pipeline.encoders.recogniser import kps_from_landmarks68
+from pipeline.world.pack import fit, vae
+from pipeline.world.pack.draw import Drawn
+
+SIZES = vae.Sizes(channels=(8, 8, 8, 8), latent=4, groups=4)
+TERMS = vae.Terms(
+    face=2.0, gradient=0.5, colour=1.0, features=0.0, identity=0.0, supervised_from=2.0, smooth=0.25, kl=1e-4
+)
+PHASES = [vae.Phase(until=0.5, side=32, batch=4), vae.Phase(until=1.0, side=0, batch=2)]
+TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=3)
+
+
+def face_landmarks(scale: float, left: float, top: float) -> np.ndarray:
+    """68 points whose five key points are insightface's template, scaled and moved."""
+    points = np.zeros((68, 2), np.float32)
+    eyes_nose_mouth = face_align.arcface_dst * scale + [left, top]
+    for indices, point in zip((range(36, 42), range(42, 48), [30], [48], [54]), eyes_nose_mouth, strict=True):
+        points[list(indices)] = point
+    return points
+
+
+def drawn(width: int, faces: int) -> Drawn:
+    chance = np.random.default_rng(0)
+    small = chance.integers(0, 255, (3, 8, width // 8, 3)).astype(np.uint8)
+    lefts = np.arange(faces) * 40.0 + 10
+    return Drawn(
+        images=small.repeat(8, axis=1).repeat(8, axis=2),
+        captions=["x", "y", "z"],
+        photo=np.repeat(np.arange(3), faces),
+        person=np.zeros(3 * faces, np.int64),
+        box=np.tile(np.stack([lefts, lefts * 0 + 20, lefts + 25, lefts * 0 + 50], 1), (3, 1)).astype(np.float32),
+        landmarks=np.stack([face_landmarks(0.25, left, 20) for _ in range(3) for left in lefts]),
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Drawn]:
+    return {"portraits": drawn(64, 1), "groups": drawn(128, 2)}
+
+
+def test_faces_are_sampled_as_insightface_aligns_them() -> None:
+    ramp = np.add.outer(np.arange(128) * 0.8, np.arange(96) * 0.9)
+    image = np.repeat(ramp[..., None], 3, axis=2).astype(np.uint8)
+    landmarks = face_landmarks(0.5, 20, 30)
+    expected = face_align.norm_crop(image, kps_from_landmarks68(landmarks), 112)
+    theta = torch.from_numpy(vae.face_grid(landmarks, (96, 128)))[None]
+    found = (vae.aligned(vae.to_tensor(image)[None], theta)[0] + 1) * 127.5
+    assert np.abs(found.permute(1, 2, 0).numpy() - expected).max() < 1.5
+
+
+def test_a_crop_holds_its_face_and_marks_it(data: dict[str, Drawn]) -> None:
+    batch = vae.Batches(data, PHASES, TRAINING)(0)
+    assert batch["image"].shape == (4, 3, 32, 32)
+    assert batch["face"].shape == (4, 1, 32, 32)
+    assert (batch["face"].sum((1, 2, 3)) >= 25 * 30).all()
+    corners = vae.aligned(batch["face"], batch["theta"])
+    assert corners.mean() > 0.5
+
+
+def test_whole_photographs_come_last_and_alternate(data: dict[str, Drawn]) -> None:
+    batches = vae.Batches(data, PHASES, TRAINING)
+    assert {batches(index)["image"].shape for index in (6, 7)} == {(1, 3, 64, 128), (2, 3, 64, 64)}
+
+
+def test_an_error_on_a_face_costs_more() -> None:
+    wanted, face = torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    face[..., :8] = 1
+    on_face, beside = wanted.clone(), wanted.clone()
+    on_face[..., 2:6], beside[..., 10:14] = 0.5, 0.5
+    assert vae.picture_loss(on_face, wanted, face, TERMS) > vae.picture_loss(beside, wanted, face, TERMS)
+
+
+def test_the_person_loss_is_zero_for_the_same_face_and_teaches_the_made_one() -> None:
+    def recogniser(faces: torch.Tensor) -> dict[int, torch.Tensor]:
+        return {56: faces * 2, 0: faces.flatten(1)}
+
+    wanted = torch.rand(2, 3, 8, 8)
+    made = (wanted * 0.5 + 0.1).requires_grad_()
+    assert sum(vae.person_loss(recogniser, wanted, wanted)).item() == pytest.approx(0, abs=1e-6)
+    sum(vae.person_loss(recogniser, made, wanted)).backward()
+    assert made.grad is not None
+    assert made.grad.abs().min() > 0
+
+
+def test_the_learner_reconstructs_whole_and_half_size() -> None:
+    made, small, kl = vae.Learner(vae.build(SIZES, seed=0))(torch.zeros(2, 3, 32, 64))
+    assert (made.shape, small.shape, kl.shape) == ((2, 3, 32, 64), (2, 3, 16, 32), ())
+
+
+def test_saved_latents_have_unit_variance(data: dict[str, Drawn], tmp_path: Path) -> None:
+    model = vae.build(SIZES, seed=0).eval()
+    vae.save(model, data, tmp_path)
+    loaded = AutoencoderKL.from_pretrained(tmp_path).eval()
+    spread = vae.latent_spread(loaded, data, 4) * loaded.config.scaling_factor
+    assert spread.square().mean().sqrt().item() == pytest.approx(1, abs=0.1)
+    assert vae.roundtrip(loaded, data["groups"].images[0]).shape == (64, 128, 3)
