@@ -130,6 +130,8 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
         StorageError: no space or no permission.
     """
     temporary = folder / f".{key}{shards.TEMPORARY}-{os.getpid()}"
+    if entry(key, folder).exists():  # another run made it meanwhile
+        return
     try:
         temporary.mkdir(parents=True)
         for name, value in arrays.items():

@@ -33,7 +33,7 @@ class Backbone:
     """
 
     def __init__(self, pipeline: Any, device: torch.device | str = "cpu") -> None:
-        pipeline.to(device, torch.float32)  # weights may be stored in half precision
+        pipeline.to(device)
         self.device = torch.device(device)
         self.unet: nn.Module = pipeline.unet.eval().requires_grad_(False)
         self.vae = pipeline.vae.eval().requires_grad_(False)
@@ -47,7 +47,8 @@ class Backbone:
         self._pipeline = pipeline
         for name in ("text_encoder", "text_encoder_2"):
             if getattr(pipeline, name, None) is not None:
-                getattr(pipeline, name).eval().requires_grad_(False)
+                # transformers keeps the precision that weights are stored in, diffusers loads in single
+                getattr(pipeline, name).float().eval().requires_grad_(False)
 
     @property
     def steps(self) -> int:

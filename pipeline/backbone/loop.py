@@ -131,13 +131,14 @@ class Trainer:
         self.seconds, self._started = 0.0, time.monotonic()
         self.last: dict[str, float] = {}
         self.trained: dict[str, int] = {}
+        self._optimiser_state: dict[str, Tensor] = {}
 
     def resume(self) -> tuple[int, int]:
         """Phase and step to go on with."""
         state = self.checkpoint.read()
-        self._optimiser_state = state.optimiser if state else {}
         if state is None:
             return 0, 0
+        self._optimiser_state = state.optimiser
         self.method.load_state_dict(state.weights)
         self.seconds = state.seconds
         return state.phase, state.step

@@ -2,25 +2,27 @@
 
 import json
 import os
+import pickle
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import distributed
 from tqdm import tqdm
 
 from pipeline import actors
-from pipeline.backbone.loop import Plan, Ranks, fit
 from pipeline.errors import ClusterError, LikenessError
+
+if TYPE_CHECKING:
+    from pipeline.backbone.loop import Plan
 
 POLL_SECONDS = 2.0
 
 
-def launch(plan: Plan) -> None:
+def launch(plan: "Plan") -> None:
     """Train on `plan.train.ranks` workers of the Ray that is connected to, or of a local one.
 
     Raises:
@@ -37,7 +39,8 @@ def launch(plan: Plan) -> None:
     storage = tempfile.mkdtemp(prefix="train-")  # Ray Train wants a folder; the loop keeps its own checkpoints
     trainer = TorchTrainer(
         _rank,
-        train_loop_config={"plan": plan, "folder": os.getcwd()},
+        # as bytes, so that Ray's controller, which only passes it on, need not import torch and diffusers
+        train_loop_config={"plan": pickle.dumps(plan), "folder": os.getcwd()},
         scaling_config=ScalingConfig(num_workers=plan.train.ranks, use_gpu=gpu),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         run_config=RunConfig(name=plan.method, storage_path=storage),
@@ -54,7 +57,11 @@ def launch(plan: Plan) -> None:
 def _rank(config: dict[str, Any]) -> None:
     """One worker: a Ray started by hand runs its processes elsewhere, so go to the project first."""
     os.chdir(config["folder"])
-    fit(config["plan"], Ranks(distributed.get_rank(), distributed.get_world_size()))
+    from torch import distributed
+
+    from pipeline.backbone.loop import Ranks, fit
+
+    fit(pickle.loads(config["plan"]), Ranks(distributed.get_rank(), distributed.get_world_size()))
 
 
 def _cause(error: BaseException) -> LikenessError | None:
@@ -67,7 +74,7 @@ def _cause(error: BaseException) -> LikenessError | None:
 
 
 @contextmanager
-def _progress(plan: Plan) -> Iterator[None]:
+def _progress(plan: "Plan") -> Iterator[None]:
     """Show images seen while the ranks, whose output Ray keeps to itself, write their journal."""
     done = threading.Event()
     with tqdm(total=plan.train.images, desc=f"train {plan.method}", unit="image", mininterval=1.0) as bar:

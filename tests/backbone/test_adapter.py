@@ -1,0 +1,54 @@
+"""Weights on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.backbone import adapter, load
+from pipeline.errors import MissingInput, ShardError
+from pipeline.method import Frozen
+from pipeline.settings import Models, Train
+
+TRAIN = Train(160, 4, 1, 1e-3, 5.0, 60.0, 1, 0)
+
+
+def write(folder: Path, models: Models) -> torch.nn.Module:
+    backbone = load.load(models.backbone)
+    torch.manual_seed(3)
+    method = adapter.create("uniportrait", backbone, Frozen(models))
+    adapter.save(folder, method, adapter.card(method, "uniportrait", "f", models, 160, TRAIN, {"single": 7}))
+    return method
+
+
+def test_weights_come_back_with_their_card(tmp_path: Path, models: Models) -> None:
+    written = write(tmp_path, models).state_dict()
+    backbone = load.load(models.backbone)
+    read = adapter.load(tmp_path, backbone).state_dict()
+    assert written.keys() == read.keys()
+    assert all(torch.equal(read[name], written[name]) for name in read)
+    card = json.loads((tmp_path / adapter.CARD).read_text())
+    assert (card["images_seen"], card["trainable_parameters"]) == (160, {"single": 7})
+    assert "licence" in card
+    assert adapter.finished(tmp_path, "f")
+    assert not adapter.finished(tmp_path, "another run")
+
+
+def test_an_untrained_or_corrupt_method_is_one_clear_sentence(tmp_path: Path, models: Models) -> None:
+    backbone = load.load(models.backbone)
+    with pytest.raises(MissingInput, match="train the method first"):
+        adapter.load(tmp_path, backbone)
+    write(tmp_path, models)
+    (tmp_path / adapter.WEIGHTS).write_bytes(b"nonsense")
+    with pytest.raises(ShardError, match="corrupt"):
+        adapter.load(tmp_path, backbone)
+
+
+def test_a_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
+    state = adapter.State({"w": torch.ones(2)}, {"0/step": torch.tensor(3.0)}, 1, 20, 2.5)
+    adapter.Checkpoint(tmp_path / "c.safetensors", "mine").write(state)
+    found = adapter.Checkpoint(tmp_path / "c.safetensors", "mine").read()
+    assert found
+    assert (found.phase, found.step, found.optimiser["0/step"].item()) == (1, 20, 3.0)
+    assert adapter.Checkpoint(tmp_path / "c.safetensors", "other").read() is None

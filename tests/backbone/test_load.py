@@ -1,0 +1,51 @@
+"""The frozen backbone: noise and targets in any parameterisation, latents, text, and what is wrong with a folder."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.backbone import load
+from pipeline.errors import MissingInput, SettingsError
+from pipeline.settings import Models
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_the_right_prediction_gives_back_the_clean_latents(models: Models, kind: str) -> None:
+    backbone = load.load(models.backbone)
+    backbone.prediction = kind
+    latents, noise = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    times = torch.tensor([0, 500, 999])
+    noisy = backbone.noisy(latents, noise, times)
+    found = backbone.clean(noisy, backbone.target(latents, noise, times), times)
+    assert torch.allclose(found, latents, atol=1e-2)
+
+
+def test_weights_never_exceed_one_and_never_hide_the_noisiest_step(models: Models) -> None:
+    backbone = load.load(models.backbone)
+    times = torch.tensor([0, 999])
+    assert backbone.weights(times, 5.0)[0] < 0.01  # almost no noise
+    assert backbone.weights(times, 5.0)[1] == 1.0
+
+
+def test_texts_have_the_unets_width_and_only_sdxl_a_pooled_one(any_models: Models) -> None:
+    backbone = load.load(any_models.backbone)
+    text = backbone.encode_text(["a of b", ""])
+    assert text.hidden.shape == (2, 16, 16)
+    assert text.ids.shape == (2, 16)
+    assert (text.pooled is None) == (Path(any_models.backbone).parent.name.startswith("sd0"))
+
+
+def test_pictures_and_latents_have_fitting_sizes(models: Models) -> None:
+    backbone = load.load(models.backbone)
+    mean, deviation = backbone.encode(torch.zeros(2, 3, 64, 128))
+    assert mean.shape == deviation.shape == (2, 4, 8, 16)
+    assert backbone.decode(mean).shape == (2, 3, 64, 128)
+
+
+def test_a_missing_or_foreign_folder_is_one_clear_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match=r"no model_index\.json"):
+        load.load(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(SettingsError, match="FluxPipeline"):
+        load.load(tmp_path)

@@ -1,0 +1,108 @@
+"""The training loop: budget, schedule, resume after a kill, ranks, and a loss that is not finite."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.backbone import loop
+from pipeline.backbone.adapter import CARD, WEIGHTS
+from pipeline.errors import TrainingError
+from pipeline.settings import Models
+from tests.backbone.conftest import make_plan
+
+
+def test_the_budget_is_shared_out_whole() -> None:
+    assert loop.phase_steps(1000, [0.6, 0.4]) == [600, 400]
+    assert sum(loop.phase_steps(7, [0.33, 0.33, 0.34])) == 7
+    assert loop.phase_steps(7, []) == []
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    rates = [loop.schedule(step, 100) for step in range(100)]
+    assert rates[0] < rates[4] < rates[5] == max(rates)
+    assert rates[99] < 0.01
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_times_fall_into_every_part_of_the_schedule() -> None:
+    times = loop.spread_times(10, 1000, torch.Generator().manual_seed(0))
+    assert sorted(time // 100 for time in times.tolist()) == list(range(10))
+
+
+def test_previews_come_at_every_quarter() -> None:
+    assert [step for step in range(8) if loop.preview_due(step, 8)] == [1, 3, 5, 7]
+    assert [step for step in range(2) if loop.preview_due(step, 2)] == [0, 1]
+
+
+def _fit(plan: loop.Plan) -> None:
+    loop.fit(plan)
+
+
+def _run_and_kill(plan: loop.Plan) -> None:
+    """Train in another process and end it with SIGKILL once it has written a checkpoint."""
+    process = multiprocessing.get_context("fork").Process(target=_fit, args=(plan,))
+    process.start()
+    while not (plan.out / "checkpoint.safetensors").exists():
+        assert process.is_alive()
+        time.sleep(0.005)
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, models: Models) -> None:
+    undisturbed, killed = (make_plan(tmp_path / name, models) for name in ("undisturbed", "killed"))
+    loop.fit(undisturbed)
+    _run_and_kill(killed)
+    assert not (killed.out / CARD).exists()
+    loop.fit(killed)
+    for name in (WEIGHTS, CARD, "curve.csv"):
+        assert (killed.out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
+    assert not (killed.out / "checkpoint.safetensors").exists()
+    measured = json.loads((killed.out / "metrics.json").read_text())
+    assert measured["images_seen"] == 160
+
+
+def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of the ranks' gradients is that of the whole batch, but for what the layers draw themselves."""
+    plan = make_plan(tmp_path, models, "uniportrait-no_drop", images=4)
+    found = {}
+    for size in (1, 2):
+        trainers = [loop.Trainer(plan, loop.Ranks(rank, size)) for rank in range(size)]
+        total = []
+        for trainer in trainers:
+            phase = trainer.phases[0]
+            parameters, _ = trainer._optimiser(phase)
+            gradients = loop.Gradients(parameters, trainer.TERMS)
+            monkeypatch.setattr(loop.Ranks, "sum", lambda self, values: None)
+            monkeypatch.setattr(loop, "CLIP", 1e9)
+            trainer._step(phase, (0, 0), trainer.data.eligible((1, 1))[:4], gradients)
+            total.append(gradients.flat.clone())
+        found[size] = torch.stack(total).sum(0)
+    assert found[1].norm() > 0
+    assert torch.allclose(found[1], found[2], atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path: Path, models: Models) -> None:
+    plan = make_plan(tmp_path, models, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"loss is not finite in phase single at step \d+.*learning_rate"):
+        loop.fit(plan)
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path, models: Models) -> None:
+    plan = make_plan(tmp_path, models, batch=3)
+    with pytest.raises(TrainingError, match="cannot be shared evenly by 2 ranks"):
+        loop.Trainer(plan, loop.Ranks(0, 2))
+
+
+def test_other_settings_are_another_run(tmp_path: Path, models: Models) -> None:
+    plan = make_plan(tmp_path, models)
+    others = [make_plan(tmp_path, models, seed=1), make_plan(tmp_path, models, "uniportrait-no_drop")]
+    assert len({plan.fingerprint, *(other.fingerprint for other in others)}) == 3
+    assert plan.fingerprint == make_plan(tmp_path, models, checkpoint_seconds=5.0).fingerprint

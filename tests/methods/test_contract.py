@@ -1,0 +1,127 @@
+"""What every method must do, for whatever lies in pipeline/methods, on SD-1.5-like and SDXL-like backbones."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline import method as contract
+from pipeline import plugins
+from pipeline.backbone import adapter, data, load, loop, sample
+from pipeline.backbone.batch import Batch, collate
+from pipeline.backbone.load import Backbone
+from pipeline.method import Frozen, Method
+from pipeline.settings import Models
+from tests.backbone.conftest import make_plan
+
+NAMES = plugins.names("methods")
+
+
+def create(name: str, backbone: Backbone, models: Models) -> Method:
+    torch.manual_seed(0)
+    method = adapter.create(name, backbone, Frozen(models))
+    method.attach(backbone.unet)
+    return method
+
+
+def batch_of(method: Method, backbone: Backbone, people: list[int]) -> Batch:
+    """Pictures with so many people each, of random features."""
+    draw = torch.Generator().manual_seed(4)
+    features = [
+        [[{name: torch.randn(value.shape, generator=draw).numpy() for name, value in method.blank.items()}]] * count
+        for count in people
+    ]
+    return Batch(backbone.encode_text(["a of b"] * len(people)), collate(features, method.blank), (8, 16))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untrained_method_is_the_plain_backbone(name: str, any_models: Models) -> None:
+    backbone = load.load(any_models.backbone)
+    text, times = backbone.encode_text(["a of b"] * 2), torch.tensor([10, 900])
+    noisy = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain = backbone.denoise(noisy, times, text)
+        method = create(name, backbone, any_models).eval()
+        for people in ([1, 1], [2, 3]):
+            condition = method.condition(batch_of(method, backbone, people))
+            assert torch.equal(method.predict(backbone, noisy, times, condition), plain)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains_and_draws_one_person_and_several(name: str, any_models: Models, tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, any_models, name, images=32)
+    loop.fit(plan)
+    backbone = load.load(any_models.backbone)
+    untouched = {key: value.clone() for key, value in backbone.unet.state_dict().items()}
+    method = adapter.load(plan.out, backbone)
+    fresh = create(name, load.load(any_models.backbone), any_models).state_dict()
+    assert any(not torch.equal(value, fresh[key]) for key, value in method.state_dict().items())
+    for people in (1, 2):
+        batch = batch_of(method, backbone, [people])
+        pictures = sample.draw(backbone, method, batch, [1], 2, 2.0)
+        assert pictures.shape == (1, 3, 64, 128)
+        assert pictures.isfinite().all()
+    assert all(torch.equal(value, untouched[key]) for key, value in backbone.unet.state_dict().items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_phases_spend_the_whole_budget_on_parameters_that_exist(name: str, models: Models) -> None:
+    method = create(name, load.load(models.backbone), models)
+    assert sum(phase.share for phase in method.phases()) == pytest.approx(1.0)
+    for phase in method.phases():
+        assert contract.trainable(method, phase)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, models, name, images=4)
+    trainer = loop.Trainer(plan, loop.ALONE)
+    for number, phase in enumerate(trainer.phases):
+        parameters, _ = trainer._optimiser(phase)
+        gradients = loop.Gradients(parameters, trainer.TERMS)
+        trainer.method.begin(phase)
+        terms = trainer._step(phase, (number, 0), trainer.data.eligible(phase.people)[:4], gradients)
+        assert terms["diffusion"] > 0
+        assert gradients.flat.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_references_matter_after_training_and_their_absence_is_the_blank(
+    name: str, models: Models, tmp_path: Path
+) -> None:
+    plan = make_plan(tmp_path, models, name, images=80, learning_rate=1e-2)
+    loop.fit(plan)
+    backbone = load.load(models.backbone)
+    method = adapter.load(plan.out, backbone)
+    batch, times = batch_of(method, backbone, [1]), torch.tensor([900])
+    noisy = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0))
+    empty = backbone.encode_text([""])
+    with torch.no_grad():
+        given, without = (
+            method.predict(backbone, noisy, times, method.condition(each))
+            for each in (batch, batch.unconditional(batch.text, method.blank))
+        )
+    assert not torch.allclose(given, without)
+    assert torch.equal(batch.unconditional(empty, method.blank).text.hidden, empty.hidden)
+
+
+def test_a_misspelt_method_or_variant_is_one_clear_sentence() -> None:
+    from pipeline.errors import SettingsError
+
+    with pytest.raises(SettingsError, match="did you mean uniportrait"):
+        contract.find("uniportrat")
+    with pytest.raises(SettingsError, match="did you mean no_structure"):
+        contract.find("uniportrait-no_structur")
+
+
+def test_the_budget_and_the_order_are_the_same_for_all(models: Models, tmp_path: Path) -> None:
+    """The shared loop alone chooses photos: their order follows from the seed and the phase's people."""
+    orders = []
+    for name in NAMES:
+        plan = make_plan(tmp_path / name, models, name, images=40)
+        trainer = loop.Trainer(plan, loop.ALONE)
+        assert sum(trainer.steps) == 10
+        eligible = trainer.data.eligible((1, 1))
+        sizes = [trainer.data.photos[photo].size for photo in eligible]
+        orders.append([data.Order(eligible, sizes, 4, [0, 0]).at(step) for step in range(4)])
+    assert all(order == orders[0] for order in orders)

@@ -1,0 +1,201 @@
+"""UniPortrait's own parts: routing by hand, token and path drop, counts, and a user's masks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.backbone import adapter, load
+from pipeline.backbone.batch import People, Reference
+from pipeline.method import Frozen
+from pipeline.methods.uniportrait import (
+    VARIANTS,
+    Faces,
+    IdEmbedding,
+    Keep,
+    Router,
+    Settings,
+    UniPortrait,
+    allot,
+    interpolate,
+    mask_shares,
+    routing_loss,
+)
+from pipeline.settings import Models
+
+SMALL = Settings(queries=4, depth=2, rank=2)
+
+
+def people(count: int, references: int = 1) -> People:
+    draw = torch.Generator().manual_seed(1)
+    sizes = {"intrinsic": (49, 16), "structure": (16, 56)}
+    features = {name: torch.randn(1, count, references, *size, generator=draw) for name, size in sizes.items()}
+    return People(features, torch.ones(1, count, references, dtype=torch.bool))
+
+
+@pytest.fixture
+def method(models: Models) -> UniPortrait:
+    torch.manual_seed(0)
+    made = adapter.create("uniportrait", load.load(models.backbone), Frozen(models))
+    assert isinstance(made, UniPortrait)
+    return made.eval()
+
+
+def test_the_routing_loss_by_hand() -> None:
+    soft = torch.tensor([[[0.75, 0.5, 0.5, 0.125], [0.25, 0.5, 0.5, 0.875]]])  # two people, four positions
+    masks = torch.tensor([[[[1.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 1.0]]]])  # the boxes hold the first and the last
+    # inside the boxes: (0.25^2 + 0.25^2) / 2 people and (0.125^2 + 0.125^2) / 2, the mean over two positions
+    expected = (0.0625 + 0.015625) / 2
+    assert routing_loss(soft, masks, torch.ones(1, 2, dtype=torch.bool)).item() == pytest.approx(expected)
+
+
+def test_with_a_background_slot_the_whole_map_counts() -> None:
+    soft = torch.tensor([[[0.5, 0.5], [0.5, 0.5]]])  # one person and the background
+    masks = torch.tensor([[[[1.0, 0.0]]]])
+    assert routing_loss(soft, masks, torch.ones(1, 1, dtype=torch.bool)).item() == pytest.approx(0.5)
+
+
+def test_an_allotment_is_one_hot_with_the_gradient_of_the_soft_one() -> None:
+    logits = torch.randn(2, 3, 10, requires_grad=True)
+    hard = allot(logits, noise=True)
+    assert torch.equal(hard.sum(1), torch.ones(2, 10))
+    assert set(hard.flatten().tolist()) == {0.0, 1.0}
+    (hard[:, 0] * torch.arange(10.0)).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0
+    assert torch.equal(allot(logits, noise=False).argmax(1), logits.argmax(1))
+
+
+def test_noise_samples_the_soft_map() -> None:
+    torch.manual_seed(0)
+    logits = torch.log(torch.tensor([0.7, 0.2, 0.1])).view(1, 3, 1).expand(1, 3, 20000)
+    shares = allot(logits, noise=True).mean(-1)[0]
+    assert torch.allclose(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.02)
+
+
+def test_an_empty_slot_gets_no_position() -> None:
+    router = Router(8, 6, 4, background=False)
+    present = torch.tensor([[True, False, True]])
+    logits = router(torch.randn(1, 20, 8), Faces(torch.randn(1, 3, 4, 6), present, None, 1.0))
+    assert allot(logits, noise=True)[0, 1].sum() == 0
+    assert logits.softmax(1)[0, 1].sum() == 0
+
+
+def test_the_router_does_not_care_about_the_order_of_people() -> None:
+    router, tokens, hidden = Router(8, 6, 4, background=False), torch.randn(1, 3, 4, 6), torch.randn(1, 20, 8)
+    present, turn = torch.ones(1, 3, dtype=torch.bool), [2, 0, 1]
+    first = router(hidden, Faces(tokens, present, None, 1.0))
+    assert torch.allclose(first[:, turn], router(hidden, Faces(tokens[:, turn], present, None, 1.0)), atol=1e-5)
+
+
+def test_masks_override_the_router_and_are_normalised_where_they_overlap() -> None:
+    masks = torch.zeros(1, 2, 4, 8)
+    masks[0, 0, :, :4], masks[0, 1, :, :2] = 1.0, 1.0
+    shares = mask_shares(masks, (2, 4)).unflatten(-1, (2, 4))
+    assert shares[0, 0, 0].tolist() == [0.5, 1.0, 0.0, 0.0]
+    assert shares[0, 1, 0].tolist() == [0.5, 0.0, 0.0, 0.0]
+
+
+def test_one_person_has_every_position_and_no_router(method: UniPortrait, models: Models) -> None:
+    backbone = load.load(models.backbone)
+    method.attach(backbone.unet)
+    for layer in method.layers.values():
+        if layer.branch is not None:
+            torch.nn.init.normal_(layer.branch.value.weight)
+            layer.branch.router = None  # would fail if it were asked
+    faces = Faces(method.tokens(people(1)), torch.ones(1, 1, dtype=torch.bool), None, 1.0)
+    whole = replace(faces, masks=torch.ones(1, 1, 8, 8))
+    found = []
+    for each in (faces, whole):
+        method.wires.begin(each, (8, 8))
+        text = backbone.encode_text(["a of b"])
+        with torch.no_grad():
+            found.append(backbone.denoise(torch.ones(1, 4, 8, 8), torch.tensor([500]), text))
+    assert torch.allclose(*found, atol=1e-5)
+
+
+def test_every_person_has_as_many_tokens_however_many_references(method: UniPortrait) -> None:
+    for references in (1, 2, 4):
+        assert method.tokens(people(2, references)).shape == (1, 2, 16, 16)
+
+
+def test_a_missing_reference_is_as_if_it_were_not_there(method: UniPortrait) -> None:
+    two = people(1, 2)
+    alone = People({name: value[:, :, :1] for name, value in two.features.items()}, two.given[:, :, :1])
+    padded = People(two.features, torch.tensor([[[True, False]]]))
+    assert torch.allclose(method.tokens(alone), method.tokens(padded), atol=1e-5)
+
+
+def test_an_empty_slot_has_no_tokens(method: UniPortrait) -> None:
+    three = people(3)
+    given = three.given.clone()
+    given[0, 1] = False
+    tokens = method.tokens(People(three.features, given))
+    assert tokens[0, 1].abs().sum() == 0
+    assert tokens[0, 2].abs().sum() > 0
+
+
+def test_the_structure_scale_and_the_variant_without_the_branch() -> None:
+    torch.manual_seed(0)
+    embedding = IdEmbedding(16, 20, 16, SMALL)
+    intrinsic, structure, other = torch.randn(2, 9, 16), torch.randn(2, 4, 20), torch.randn(2, 4, 20)
+    for beta, same in ((0.0, True), (1.0, False)):
+        scale = torch.full((2, 1, 1), beta)
+        pair = (embedding(intrinsic, each, Keep(), scale) for each in (structure, other))
+        assert torch.allclose(*pair) == same
+    without = IdEmbedding(16, 20, 16, replace(SMALL, structure=False))
+    one = torch.ones(2, 1, 1)
+    assert torch.equal(without(intrinsic, structure, Keep(), one), without(intrinsic, other, Keep(), one))
+
+
+def test_dropped_tokens_are_not_read() -> None:
+    embedding = IdEmbedding(16, 20, 16, SMALL)
+    intrinsic, structure, one = torch.randn(1, 9, 16), torch.randn(1, 4, 20), torch.ones(1, 1, 1)
+    changed = structure.clone()
+    changed[:, 2] += 1
+    keep = Keep(structure=torch.tensor([[True, True, False, True]]))
+    assert torch.allclose(
+        embedding(intrinsic, structure, keep, one), embedding(intrinsic, changed, keep, one), atol=1e-6
+    )
+
+
+def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> None:
+    torch.manual_seed(0)
+    method._thin = True
+    structure = torch.zeros(4000, 1, 16, 2)
+    keep, beta = method._drop(Keep(), torch.ones(4000, 1, 1), structure)
+    assert keep.structure is not None
+    assert (beta == 0).float().mean().item() == pytest.approx(0.33, abs=0.03)
+    thinned = ~keep.structure.all(1)
+    assert thinned.float().mean().item() == pytest.approx(0.33, abs=0.03)
+    assert not (thinned & (beta.flatten() == 0)).any()
+
+
+def test_stage_two_begins_with_what_stage_one_learnt(method: UniPortrait) -> None:
+    layer = next(iter(method.layers.values()))
+    torch.nn.init.normal_(layer.single.query.up)
+    method.enter(method.phases()[1])
+    assert torch.equal(layer.multi.query.up, layer.single.query.up)
+
+
+def test_interpolation_has_both_ends() -> None:
+    first, second = torch.zeros(4, 6), torch.ones(4, 6)
+    assert [interpolate(first, second, share).mean().item() for share in (0.0, 0.25, 1.0)] == [0.0, 0.25, 1.0]
+
+
+def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Models) -> None:
+    frozen = Frozen(models)
+    crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
+    reference = Reference(crop, np.zeros((68, 2), np.float32), np.zeros(8, np.float32), np.zeros(4, np.float32))
+    found, blank = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_blank(frozen)
+    assert found["intrinsic"].shape == (3, 49, 16)
+    assert found["structure"].shape == (3, 16, 4 + 8 + 12 + 32)
+    assert {name: value.shape[1:] for name, value in found.items()} == {n: v.shape for n, v in blank.items()}
+    assert np.abs(blank["intrinsic"]).sum() == 0
+    assert np.abs(blank["structure"][:, :24]).sum() == 0
+    assert np.abs(blank["structure"][:, 24:]).sum() > 0
+
+
+def test_every_variant_differs_from_the_published_form() -> None:
+    assert len(set(VARIANTS.values())) == len(VARIANTS)
