@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline import actors, settings, shards
 from pipeline.errors import run
+from pipeline.head.model import load_head
 from pipeline.shapes import summary
 from pipeline.shapes.faces import faces_with_identity, tasks
 from pipeline.shapes.worker import PREFIX, ShapeWorker
@@ -19,7 +20,9 @@ DATA = Path("data")
 def main() -> None:
     """Fit what is missing, then write data/shapes/metrics.json."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    chosen, head, out = settings.load(), Path(settings.load().models.head), DATA / "shapes"
+    chosen, out = settings.load(), DATA / "shapes"
+    head = Path(chosen.models.head)
+    load_head(head)  # a missing model is said before anything else is done
     faces = faces_with_identity(DATA / "faces", DATA / "identities")
     todo = tasks(faces, chosen.shapes, head)
     shards.remove_stale(out, PREFIX, todo)

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.errors import MissingInput
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
@@ -92,8 +94,10 @@ def save_head(head: Head, path: str | Path) -> None:
 def load_head(path: str | Path) -> Head:
     """Reads a head without unpickling anything.
 
-    Raises ValueError naming the keys that are missing or whose sizes disagree.
+    Raises MissingInput where there is no file, ValueError naming the keys that are missing or whose sizes disagree.
     """
+    if not Path(path).is_file():
+        raise MissingInput(f"no head model {path}: check models.head in params.yaml")
     with np.load(path, allow_pickle=False) as file:
         missing = [key for key in (*ARRAYS, *NAMES, *TEXTS) if key not in file.files]
         if missing:

@@ -35,6 +35,7 @@ class Faces:
         for name in FROM_SHAPES:
             self.table = self.table.append_column(name, fitted[name])
         self.table = self.table.append_column("trouble", _trouble(faces, identity_id, fitted))
+        self.table = self.table.combine_chunks()
         self._rows = _slices(faces["photo_id"])
 
     def rows_of(self, photo_id: str) -> slice:

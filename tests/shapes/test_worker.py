@@ -71,3 +71,8 @@ def test_a_photo_that_is_gone_is_one_sentence(data: Path) -> None:
         shards.write(path, records.PHOTOS.empty_table(), records.PHOTOS)
     with pytest.raises(MissingInput, match="run the crawl again"):
         run(data, "shapes")
+
+
+def test_a_missing_head_is_one_sentence(data: Path) -> None:
+    with pytest.raises(MissingInput, match=r"check models\.head"):
+        ShapeWorker(CHOSEN, data / "head.npz", data / "crawl", data / "shapes")
