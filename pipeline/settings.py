@@ -203,19 +203,21 @@ def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
     return build(Settings, merge(base, overrides, str(profiles / f"{name}.yaml")), str(params))
 
 
-def merge(base: Mapping[str, Any], overrides: Mapping[str, Any], where: str, path: str = "") -> dict[str, Any]:
-    """`base` with the values of `overrides`; mappings are merged key by key.
+def merge(
+    base: Mapping[str, Any], overrides: Mapping[str, Any], where: str, path: str = "", section: type = Settings
+) -> dict[str, Any]:
+    """`base` with the values of `overrides`; sections are merged key by key, other mappings (crawl.hosts) replaced.
 
     Raises:
         SettingsError: an override names a key that `base` does not have.
     """
-    merged = dict(base)
+    merged, kinds = dict(base), typing.get_type_hints(section)
     for key, value in overrides.items():
         if key not in base:
             raise SettingsError(f"{where}: unknown setting {path}{key}{did_you_mean(key, base)}")
-        inner = base[key]
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and bool(inner)
-        merged[key] = merge(inner, value, where, f"{path}{key}.") if both else value
+        inner, kind = base[key], kinds.get(key)
+        nested = dataclasses.is_dataclass(kind) and isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(inner, value, where, f"{path}{key}.", typing.cast(type, kind)) if nested else value
     return merged
 
 

@@ -41,6 +41,11 @@ def test_a_profile_is_laid_over_params(project: Path) -> None:
     assert loaded.world.seed == yaml.safe_load((ROOT / "params.yaml").read_text())["world"]["seed"]
 
 
+def test_a_profile_replaces_hosts_as_a_whole(project: Path) -> None:
+    edit(project, {"crawl": {"hosts": {"photos.test": "127.0.0.1"}}}, "profiles/world.yaml")
+    assert load(project).crawl.hosts == {"photos.test": "127.0.0.1"}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
