@@ -107,8 +107,8 @@ URLS = pa.schema(
 # data/crawl, photos-*.parquet: one row per distinct photo
 PHOTOS = pa.schema(
     [
-        ("photo_id", pa.string()),  # first 16 hex digits of the bytes' sha256
-        ("image", IMAGE),
+        ("photo_id", pa.string()),  # first 16 hex digits of the sha256 of the bytes received
+        ("image", IMAGE),  # those bytes without their metadata (camera, place, owner)
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("url", pa.string()),

@@ -10,6 +10,7 @@ ledger       the append-only memory of what was fetched, so that nothing is fetc
 walk         pages level by level, then pictures
 duplicates   equal and nearly equal pictures
 takedown     what must never be kept again
+metadata     takes camera, place and owner out of a file
 publish      the shards of data/crawl
 server       serves a drawn site or any folder over loopback
 """

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import images, records, shards
-from pipeline.crawl import urls
+from pipeline.crawl import metadata, urls
 from pipeline.crawl.duplicates import Candidate, alike, thumbnail, winners
 from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.walk import Found, Mention
@@ -134,8 +134,8 @@ def write(folder: Path, found: Found, ledger: Ledger, settings: Crawl) -> dict[s
     _write_kind(folder, "urls", records.URLS, list(leaves(addresses, "url_id", URLS_PER_SHARD)))
 
     def with_bytes(row: Row) -> Row:
-        image = {"bytes": ledger.body(found.visits[row["url"]]), "path": f"{row['photo_id']}{_ending(row['url'])}"}
-        return {**row, "image": image}
+        data = metadata.strip(ledger.body(found.visits[row["url"]]))
+        return {**row, "image": {"bytes": data, "path": f"{row['photo_id']}{_ending(row['url'])}"}}
 
     _write_kind(
         folder, "photos", records.PHOTOS, list(leaves(photos, "photo_id", settings.photos_per_shard)), with_bytes
@@ -156,7 +156,10 @@ def leaves(rows: Sequence[Row], key: str, limit: int, depth: int = 0) -> Iterato
 def _write_kind(
     folder: Path, prefix: str, schema: pa.Schema, pieces: Sequence[Sequence[Row]], complete: Callable[[Row], Row] = dict
 ) -> None:
-    tasks = [shards.Task(shards.fingerprint(str(schema), piece), piece) for piece in pieces]
+    tasks = [
+        shards.Task(shards.fingerprint(str(schema), shards.code_version("pipeline/crawl/metadata"), piece), piece)
+        for piece in pieces
+    ]
     shards.remove_stale(folder, prefix, tasks)
     for task in shards.missing(folder, prefix, tasks):
         table = pa.Table.from_pylist([complete(row) for row in task.inputs], schema)

@@ -25,7 +25,7 @@ EVERY = {
     "recoded": (25, 7),  # another host has it with more compression
     "resized": (50, 19),  # another host has it smaller
     "truncated": (150, 31),  # another host has half the file
-    "garbled": (150, 61),  # another host has it with broken bytes
+    "garbled": (150, 65),  # another host has it with broken bytes
     "markup": (150, 91),  # another host shows HTML under its name
     "tiny": (150, 121),  # another host has a thumbnail
 }
