@@ -1,11 +1,13 @@
 """The fit finds pose, shape and expression again, and an identity's faces help each other."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import settings
+from pipeline.head.importers import import_ict
 from pipeline.head.model import Head
 from pipeline.shapes import pose
 from pipeline.shapes.fit import Basis, basis_of, eye_distance, fit
@@ -86,27 +88,8 @@ def test_strong_priors_keep_the_mean_face(head: Head, crowd: Crowd) -> None:
 
 
 @pytest.mark.real
-def test_another_head_and_real_landmark_counts(real_folder: object) -> None:
-    from pathlib import Path
-
-    stored = np.load(Path(str(real_folder)) / "heads" / "ict_facekit_light.npz")
-    spots = stored["landmarks68"]
-    triangles = np.zeros((1, 3), np.int32)
-    plain = {"albedo_mean": stored["mean"], "albedo": np.zeros((0, *stored["mean"].shape)), "regions": np.zeros(1)}
-    ict = Head(
-        mean=stored["mean"],
-        identity=stored["identity"].astype(np.float32),
-        expression=stored["expression"].astype(np.float32),
-        triangles=triangles,
-        landmarks68=spots,
-        expression_names=tuple(stored["expression_names"]),
-        region_names=(),
-        name="ict",
-        version="",
-        licence="MIT",
-        unit="cm",
-        **plain,  # type: ignore[arg-type]
-    )
+def test_another_head(real_folder: Path) -> None:
+    ict = import_ict(real_folder / "heads" / "ict_facekit_light.npz")
     crowd = draw_crowd(ict, people=6, photos=5, seed=2)
     found = fit(crowd.points, crowd.person, basis_of(ict), CHOSEN)
     assert found.residual.mean() < 0.015
