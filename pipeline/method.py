@@ -105,7 +105,7 @@ class Method(nn.Module):
         settings: of the method's own dataclass.
     """
 
-    uses_layout: ClassVar[bool] = False
+    needs_layout: ClassVar[bool] = False  # also in the protocol that gives none, where it gets the shared prior
 
     def __init__(self, unet: nn.Module, blank: Mapping[str, Tensor], settings: Any = None) -> None:
         super().__init__()

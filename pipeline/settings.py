@@ -145,7 +145,8 @@ class Generate:
     """Sampling of benchmark cases."""
 
     protocols: tuple[str, ...]  # free, layout
-    steps: int
+    references: int  # photos of each person that a method is given, best first
+    steps: int  # of DDIM
     guidance: float
     cases_per_shard: int
 

@@ -98,4 +98,4 @@ def _advance(bar: Any, journal: Path) -> None:
     except (OSError, ValueError):  # not written yet, or being written just now
         return
     bar.update(int(seen.get("images", 0)) - bar.n)
-    bar.set_postfix({name: f"{value:.3f}" for name, value in seen.get("loss", {}).items()})
+    bar.set_postfix({name: f"{value:.3f}" for name, value in seen.get("loss", {}).items()}, refresh=False)

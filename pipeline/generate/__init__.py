@@ -1,0 +1,1 @@
+"""Drawing the benchmark's cases, by methods and by the bounds."""

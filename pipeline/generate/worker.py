@@ -1,0 +1,219 @@
+"""Workers that draw shards of cases: one for methods (and for the plain backbone), one for the bounds made of photos.
+
+Both write data/images/<name>/images-*.parquet, a row per case and protocol in the order of the cases. What could not
+be drawn is a row with its reason: it counts as a failure and is never left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pipeline import records, shards
+from pipeline.backbone import adapter, sample
+from pipeline.backbone.batch import Batch, Places, collate, moved
+from pipeline.backbone.inject import box_masks
+from pipeline.backbone.load import Backbone, load
+from pipeline.benchmark import Case, layout_of
+from pipeline.benchmark import load as load_cases
+from pipeline.bounds import BOUNDS, Materials
+from pipeline.generate.gallery import Gallery
+from pipeline.images import BadImage, Pixels, encode_png, from_unit, to_unit
+from pipeline.method import Features, Frozen, Method
+from pipeline.settings import Generate, Models
+
+PLAIN = "no_id"
+AT_ONCE = 8  # pictures of one batch
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a worker of `name` needs; small and picklable."""
+
+    name: str
+    models: Models
+    generate: Generate
+    cases: Path  # data/samples/cases.json
+    samples: Path  # data/samples
+    weights: Path  # data/weights/<name>
+    out: Path  # data/images/<name>
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture, or why there is none."""
+
+    case: Case
+    protocol: str
+    picture: Pixels | None
+    reject: str | None = None
+
+
+class MethodWorker:
+    """Draws cases with a trained method, or with the plain backbone for the bound `no_id`."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._cases = load_cases(drawing.cases).cases
+        self._gallery = Gallery(drawing.samples)
+        self._frozen = Frozen(drawing.models)
+        self._backbone: Backbone = load(drawing.models.backbone)
+        plain = drawing.name == PLAIN
+        self._method = Method(self._backbone.unet, {}) if plain else adapter.load(drawing.weights, self._backbone)
+        self._known: dict[str, list[Features]] = {}
+
+    def __call__(self, task: shards.Task) -> dict[str, int]:
+        """Draw one shard; the count of its images and of failures."""
+        cases = self._cases[slice(*task.inputs)]
+        protocols = self._drawing.generate.protocols
+        results = [result for protocol in protocols for result in self._protocol(cases, protocol)]
+        return write(self._drawing, task.key, results)
+
+    def _protocol(self, cases: Sequence[Case], protocol: str) -> list[Result]:
+        failed, ready = [], []
+        for case in cases:
+            try:
+                ready.append((case, [self._person(case, slot) for slot in range(len(case.people))]))
+            except BadImage as error:
+                failed.append(Result(case, protocol, None, f"reference: {error}"))
+        size = lambda pair: (len(pair[0].people), pair[0].width, pair[0].height)  # noqa: E731
+        drawn = [
+            result
+            for _, alike in groupby(sorted(ready, key=size), key=size)
+            for part in shards.chunks(list(alike), AT_ONCE)
+            for result in self._draw(part, protocol)
+        ]
+        place = {case.case_id: number for number, case in enumerate(cases)}
+        return sorted(failed + drawn, key=lambda result: place[result.case.case_id])
+
+    def _person(self, case: Case, slot: int) -> list[Features]:
+        """Features of the references that the protocol gives of a person, best first."""
+        person = case.people[slot]
+        if person.identity_id not in self._known:
+            shots = person.references[: self._drawing.generate.references]
+            found = self._method.encode(self._frozen, [self._gallery.reference(shot) for shot in shots])
+            rows = [{name: value[row] for name, value in found.items()} for row in range(len(shots))]
+            self._known[person.identity_id] = rows
+        return self._known[person.identity_id]
+
+    def _draw(self, pairs: Sequence[tuple[Case, list[list[Features]]]], protocol: str) -> list[Result]:
+        cases = [case for case, _ in pairs]
+        size = cases[0].height // self._backbone.factor, cases[0].width // self._backbone.factor
+        places = _places(cases, protocol) if protocol == "layout" or self._method.needs_layout else None
+        batch = Batch(
+            text=self._backbone.encode_text([case.prompt for case in cases]),
+            people=collate([people for _, people in pairs], self._method.blank),
+            size=size,
+            places=places,
+            masks=box_masks(places.boxes, size) if places and protocol == "layout" else None,
+        )
+        settings = self._drawing.generate
+        batch = moved(batch, self._backbone.device)
+        seeds = [case.seed for case in cases]
+        pictures = sample.draw(self._backbone, self._method, batch, seeds, settings.steps, settings.guidance)
+        return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
+
+
+class BoundWorker:
+    """Makes the bounds that are made of photos."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._cases = load_cases(drawing.cases).cases
+        self._gallery = Gallery(drawing.samples)
+        self._backbone = load(drawing.models.backbone)
+        self._materials = Materials(self._gallery.source, self._plain, self._autoencode)
+
+    def __call__(self, task: shards.Task) -> dict[str, int]:
+        """Make one shard; the count of its images and of failures."""
+        results = [
+            self._result(case, protocol)
+            for protocol in self._drawing.generate.protocols
+            for case in self._cases[slice(*task.inputs)]
+        ]
+        return write(self._drawing, task.key, results)
+
+    def _result(self, case: Case, protocol: str) -> Result:
+        try:
+            return Result(case, protocol, BOUNDS[self._drawing.name](case, protocol, self._materials))
+        except BadImage as error:
+            return Result(case, protocol, None, f"photo: {error}")
+
+    def _plain(self, case: Case) -> Pixels:
+        raise AssertionError(f"{PLAIN} is drawn in batches by MethodWorker, not case by case")
+
+    def _autoencode(self, pixels: Pixels) -> Pixels:
+        picture = torch.from_numpy(to_unit(pixels)).permute(2, 0, 1)[None]
+        return _pixels(self._backbone.decode(self._backbone.encode(picture)[0])[0])
+
+
+def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, int]:
+    """Write a shard of images; counts of images and failures."""
+    rows = [_row(drawing.name, result) for result in results]
+    table = pa.Table.from_pylist(rows, schema=records.IMAGES)
+    shards.write(shards.path_of(drawing.out, "images", key), table, records.IMAGES)
+    failed = sum(result.picture is None for result in results)
+    return {"images": len(results) - failed, "failed": failed}
+
+
+def tasks(drawing: Drawing) -> list[shards.Task]:
+    """One task per piece of the case list, named by all that its images follow from."""
+    benchmark = load_cases(drawing.cases)
+    made_by = [
+        drawing.name,
+        benchmark.hash,
+        {"protocols": drawing.generate.protocols, "steps": drawing.generate.steps},
+        {"guidance": drawing.generate.guidance, "references": drawing.generate.references},
+        shards.directory_fingerprint(drawing.models.backbone),
+        shards.code_version("pipeline/generate", "pipeline/backbone/sample", "pipeline/bounds", "pipeline/method"),
+    ]
+    if drawing.name not in BOUNDS:
+        made_by.append(shards.file_fingerprint([drawing.weights / adapter.WEIGHTS]))
+    size = drawing.generate.cases_per_shard
+    pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]
+    return [shards.Task(shards.fingerprint(*made_by, piece), piece) for piece in pieces]
+
+
+def worker(drawing: Drawing) -> "MethodWorker | BoundWorker":
+    """The worker that draws `drawing.name`."""
+    photos = drawing.name in BOUNDS and drawing.name != PLAIN
+    return BoundWorker(drawing) if photos else MethodWorker(drawing)
+
+
+def _places(cases: Sequence[Case], protocol: str) -> Places:
+    layouts = [layout_of(case, protocol) for case in cases]
+    boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
+    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32)
+    extent = np.array([cases[0].width, cases[0].height], np.float32)
+    boxes, landmarks = (each.reshape(len(cases), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
+    return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))
+
+
+def _result(case: Case, protocol: str, picture: torch.Tensor) -> Result:
+    if not picture.isfinite().all():
+        return Result(case, protocol, None, "the drawn picture is not finite")
+    return Result(case, protocol, _pixels(picture))
+
+
+def _pixels(picture: torch.Tensor) -> Pixels:
+    return from_unit(picture.permute(1, 2, 0).cpu().numpy())
+
+
+def _row(name: str, result: Result) -> dict[str, Any]:
+    case = result.case
+    data = None if result.picture is None else encode_png(result.picture)
+    image = None if data is None else {"bytes": data, "path": f"{case.case_id}-{result.protocol}.png"}
+    return {
+        "case_id": case.case_id,
+        "protocol": result.protocol,
+        "method": name,
+        "image": image,
+        "width": case.width,
+        "height": case.height,
+        "reject": result.reject,
+    }

@@ -1,0 +1,54 @@
+"""Draw the benchmark's cases with one trained method, or make one of the bounds.
+
+Reads data/samples (cases, photos) and data/weights/<method>; writes data/images/<name>. Run
+`python -m stages.generate <name>`, a method or a bound (no_id, pasted_reference, other_photo, vae_roundtrip).
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from pipeline import actors, fairness, settings, shards
+from pipeline.backbone import adapter
+from pipeline.benchmark import FILE, load
+from pipeline.bounds import BOUNDS
+from pipeline.errors import MissingInput, run
+from pipeline.generate.worker import Drawing, tasks, worker
+from pipeline.samples.captions import normal
+
+DATA = Path("data")
+
+
+def main() -> None:
+    """Check the fairness contract, then draw the shards that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="a trained method, or a bound")
+    name = parser.parse_args().name
+    chosen, samples = settings.load(), DATA / "samples"
+    weights, out = DATA / "weights" / name, DATA / "images" / name
+    if name not in BOUNDS and not (weights / adapter.CARD).exists():
+        raise MissingInput(f"no {adapter.CARD} in {weights}: run `python -m stages.train {name}` first")
+    drawing = Drawing(name, chosen.models, chosen.generate, samples / FILE, samples, weights, out)
+    check(samples)
+    fairness.check_recognisers(chosen.models)
+    wanted = tasks(drawing)
+    shards.remove_stale(out, "images", wanted)
+    list(actors.map_shards(partial(worker, drawing), shards.missing(out, "images", wanted), f"images {name}"))
+    rejects = shards.read_all(out, "images", ["reject"])["reject"]
+    shards.write_metrics(out, {"images": rejects.null_count, "failed": len(rejects) - rejects.null_count})
+
+
+def check(samples: Path) -> None:
+    """Splits, prompts and references of the cases, as the samples stage left them."""
+    cases = load(samples / FILE).cases
+    tables = [shards.read_all(samples, split, ["photo_id", "split", "caption", "faces"]) for split in ("train", "test")]
+    rows = [row for table in tables for row in table.to_pylist()]
+    photos = ((row["photo_id"], row["split"], [face["identity_id"] for face in row["faces"]]) for row in rows)
+    fairness.check_splits(photos, cases)
+    fairness.check_prompts((row["caption"] for row in rows if row["split"] == "train"), cases, normal)
+    for case in cases:
+        fairness.check_references(case)
+
+
+if __name__ == "__main__":
+    run(main)
