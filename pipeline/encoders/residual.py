@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class ConvNorm(nn.Module):
@@ -24,27 +24,12 @@ class ConvNorm(nn.Module):
         return self.norm(self.conv(x))
 
 
-class LinearNorm(nn.Module):
-    """Linear layer and batch normalisation, which `fold` makes one linear layer."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm: nn.Module = nn.BatchNorm1d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.linear(x))
-
-
 def fold(model: nn.Module) -> nn.Module:
     """Fold every normalisation of `model` into the layer before it, in place; the model is in eval mode afterwards."""
     model.eval()
     for part in model.modules():
         if isinstance(part, ConvNorm) and isinstance(part.norm, nn.BatchNorm2d):
             part.conv = fuse_conv_bn_eval(part.conv, part.norm)
-            part.norm = nn.Identity()
-        if isinstance(part, LinearNorm) and isinstance(part.norm, nn.BatchNorm1d):
-            part.linear = fuse_linear_bn_eval(part.linear, part.norm)
             part.norm = nn.Identity()
     return model
 
@@ -78,7 +63,7 @@ class ResidualNet(nn.Module):
             stage = [Residual(inputs if i == 0 else width, width, 2 if i == 0 else 1) for i in range(count)]
             self.stages.append(nn.Sequential(*stage))
             inputs = width
-        self.head = LinearNorm(inputs * 7 * 7, dimension)
+        self.head = nn.Linear(inputs * 7 * 7, dimension)
 
     def features(self, pixels: Tensor) -> dict[int, Tensor]:
         """Feature maps by their side: {56: (B, C, 56, 56), 28: ..., 14: ..., 7: ...}."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import shards
+from pipeline.errors import MissingInput
 from pipeline.world import population, scene
 from pipeline.world.pack import settings
 
@@ -99,13 +100,16 @@ def load(name: str, kind: str, folder: Path = FOLDER) -> Drawn:
     """The drawn photographs of a population (`p1`, `p2`, `p3` or `p9`) and a kind (`portraits` or `groups`).
 
     Raises:
-        MissingInput: they are not drawn yet.
+        MissingInput: they are not drawn yet, or not all of them.
     """
     where = folder / name / kind
     table = shards.read_all(where, "photos")
+    images = np.load(where / "images.npy", mmap_mode="r")
+    if not np.array_equal(table["photo"].to_numpy(), np.arange(len(images))):
+        raise MissingInput(f"{where} holds {len(table)} of {len(images)} photographs: run pipeline.world.pack.draw")
     counts = pa.compute.list_value_length(table["person"]).to_numpy()
     return Drawn(
-        images=np.load(where / "images.npy", mmap_mode="r"),
+        images=images,
         captions=table["caption"].to_pylist(),
         photo=np.repeat(np.arange(len(counts)), counts),
         person=_flat(table["person"]).astype(np.int64),
@@ -164,6 +168,8 @@ def _allocate(chunk: Chunk) -> None:
     if path.exists() and np.load(path, mmap_mode="r").shape == size:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A training may have the old file mapped: it keeps what it has, where cutting the file short would kill it.
+    path.unlink(missing_ok=True)
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=size).flush()
 
 

@@ -89,7 +89,7 @@ def spoil(crop: Pixels, chance: np.random.Generator) -> Pixels:
     """Blur, noise, exposure and white balance, each sometimes: what cameras do to a face without changing who it is."""
     dice = chance.random(3)
     if dice[0] < 0.15:
-        crop = cv2.GaussianBlur(crop, (0, 0), chance.uniform(0.4, 1.5))
+        crop = cv2.GaussianBlur(crop, (0, 0), chance.uniform(0.4, 1.2))
     if dice[1] < 0.5:
         gain = chance.uniform(0.8, 1.2) * chance.uniform(0.95, 1.05, 3)
         crop = cv2.LUT(crop, _curve(gain, chance.uniform(0.85, 1.18)))

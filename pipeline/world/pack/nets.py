@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.encoders.residual import ConvNorm, LinearNorm, Residual
+from pipeline.encoders.residual import ConvNorm, Residual
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2
@@ -31,7 +31,7 @@ class PlainNet(nn.Module):
             layers += [ConvNorm(inputs if i == 0 else width, width, 3, 2 if i == 0 else 1) for i in range(count)]
             inputs = width
         self.layers = nn.ModuleList(layers)
-        self.head = LinearNorm(inputs * 7 * 7, dimension)
+        self.head = nn.Linear(inputs * 7 * 7, dimension)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = pixels
@@ -72,7 +72,7 @@ class BottleneckNet(nn.Module):
         )
         self.down = nn.ModuleList(ConvNorm(before, after, 3, 2) for before, after in pairwise(widths))
         self.narrow = ConvNorm(widths[-1], narrow, 1)
-        self.head = LinearNorm(narrow * 7 * 7, dimension)
+        self.head = nn.Linear(narrow * 7 * 7, dimension)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = torch.relu(self.stem(F.pixel_unshuffle(pixels, 4)))
@@ -88,7 +88,7 @@ class LandmarkNet(nn.Module):
     The crop is halved first: a face of 128 drawn pixels has no detail that 96 pixels lose.
     """
 
-    def __init__(self, stem: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+    def __init__(self, stem: int, widths: Sequence[int], blocks: Sequence[int], narrow: int) -> None:
         super().__init__()
         self.stem = ConvNorm(3, stem, 5, 2)
         stages: list[nn.Module] = []
@@ -97,11 +97,12 @@ class LandmarkNet(nn.Module):
             stages += [Residual(inputs if i == 0 else width, width, 2 if i == 0 else 1) for i in range(count)]
             inputs = width
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(inputs * 6 * 6, 136)
+        self.narrow = ConvNorm(inputs, narrow, 1)
+        self.head = nn.Linear(narrow * 6 * 6, 136)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = torch.relu(self.stem(F.avg_pool2d(pixels, 2)))
-        return self.head(self.stages(x).flatten(1))
+        return self.head(torch.relu(self.narrow(self.stages(x))).flatten(1))
 
 
 class DetectorNet(nn.Module):

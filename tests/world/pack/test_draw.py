@@ -61,6 +61,8 @@ def test_finished_chunks_are_not_drawn_again(folder: Path) -> None:
     chunk = next(iter(draw._chunks(SMALL, "portraits", folder / "p0" / "portraits", 4, "world")))
     before = np.load(folder / "p0/portraits/images.npy").copy()
     chunk.path.unlink()
+    with pytest.raises(MissingInput, match="6 of 10"):
+        draw.load("p0", "portraits", folder)
     assert draw_here(folder) == 4
     assert np.array_equal(np.load(folder / "p0/portraits/images.npy"), before)
 

@@ -79,7 +79,7 @@ def test_folding_keeps_outputs_and_leaves_no_normalisation() -> None:
     for net, side in (
         (nets.PlainNet(8, [8, 8, 8], [1, 1, 1], 16), 112),
         (nets.BottleneckNet([16, 16, 16], [1, 1, 1], 4, 16), 112),
-        (nets.LandmarkNet(8, [8, 8, 8], [1, 1, 1]), 192),
+        (nets.LandmarkNet(8, [8, 8, 8], [1, 1, 1], 4), 192),
     ):
         for _ in range(2):
             net(torch.randn(4, 3, side, side))

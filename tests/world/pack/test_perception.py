@@ -10,6 +10,7 @@ from insightface.model_zoo.landmark import Landmark
 from insightface.model_zoo.scrfd import SCRFD
 from insightface.utils import face_align
 
+from pipeline.world import population
 from pipeline.world.pack import detector, landmarks, measure, recogniser
 from pipeline.world.pack.draw import Drawn
 from pipeline.world.pack.faces import FaceSet, recompress, shrink, similarity
@@ -152,13 +153,31 @@ def test_giou_of_equal_and_of_half_boxes() -> None:
 def test_margins_lower_the_right_cosine_only_and_stay_monotone() -> None:
     cosine = torch.linspace(-0.99, 0.99, 200)[:, None]
     for kind in ("angle", "cosine"):
-        head = recogniser.MarginSoftmax(torch.nn.Identity(), 4, 3, kind, 0.3, 30.0)
+        head = recogniser.IdentityLoss(torch.nn.Identity(), torch.zeros(3, 2), 4, kind, 0.3, 30.0)
         lowered = head._with_margin(cosine, 0.3)
         assert (lowered < cosine).all()
         assert (lowered.diff(dim=0) > 0).all()
     assert torch.allclose(
         torch.acos(lowered.new_tensor(0.5)) + 0.3, torch.acos(torch.cos(torch.tensor(np.pi / 3 + 0.3)))
     )
+
+
+def test_coefficients_are_those_of_the_people_and_standardised() -> None:
+    known = recogniser.coefficients(77, 40)
+    person = population.person(77, 3)
+    assert known.shape == (40, len(person.shape) + len(person.albedo))
+    assert known.mean(0).abs().max() < 1e-4
+    values = np.stack([population.person(77, index).shape for index in range(40)])
+    assert np.allclose(known[3, : len(person.shape)], ((person.shape - values.mean(0)) / values.std(0)), atol=1e-4)
+
+
+def test_an_embedding_of_the_coefficients_costs_least() -> None:
+    torch.manual_seed(0)
+    known = torch.randn(20, 6)
+    head = recogniser.IdentityLoss(torch.nn.Identity(), known, 8, "angle", 0.2, 16.0)
+    person = torch.arange(5)
+    right = torch.cat([known[:5], torch.zeros(5, 2)], 1)
+    assert head(right, person, 0.4) < head(right.flip(0), person, 0.4)
 
 
 def test_wing_is_continuous_and_grows() -> None:
