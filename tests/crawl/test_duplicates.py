@@ -72,7 +72,7 @@ def test_compression_and_size_change_few_bits_and_no_thumbnail() -> None:
         one = images.decode(jpeg(number))
         for other in (images.decode(jpeg(number, quality=60)), images.decode(jpeg(number, size=108))):
             distance = duplicates.perceptual_hash(one) ^ duplicates.perceptual_hash(other)
-            assert distance.bit_count() <= 3
+            assert distance.bit_count() <= 6
             assert duplicates.alike(duplicates.thumbnail(one), duplicates.thumbnail(other))
 
 
