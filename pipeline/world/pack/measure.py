@@ -1,8 +1,8 @@
 """Measures the perception part of the pack on the people of P9, through FaceAnalysis, into the cards and one JSON.
 
-Reads `data/pack/drawn/p9` and `models/recogniser_*`; writes `models/perception.json` and the `measured` entry of each
-card. Run alone: `python -m pipeline.world.pack.measure`. Faces are what the detector finds at its threshold of 0.5, and
-are aligned by the key points it gives, as everywhere else.
+Reads `data/pack/drawn/p9` and `models/recogniser_*`; writes the `measured` entry of each part's card, and all figures to
+`data/pack/perception.json`. Run alone: `python -m pipeline.world.pack.measure`. Faces are what the detector finds at its
+threshold of 0.5, and are aligned by the key points it gives, as everywhere else.
 """
 
 import json
@@ -168,13 +168,13 @@ def measure(population: str = "p9", models: Path = settings.MODELS) -> dict[str,
 
 
 def main() -> None:
-    """Measure, and write the figures into the cards and into models/perception.json."""
+    """Measure, and write the figures into the cards and into data/pack/perception.json."""
     figures = measure()
     for part in ("detector", "landmarks"):
         export.add_to_card(export.RECOGNISERS, part, figures[part])
     for name in export.RECOGNISERS:
         export.add_to_card([name], "recogniser", figures[name])
-    (settings.MODELS / "perception.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (settings.WORK / "perception.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 
 
