@@ -21,8 +21,8 @@ from pipeline.images import Pixels
 
 SIDE, KEPT = 32, 8
 THUMBNAIL = 16  # pixels
-# Root mean square difference of thumbnails in grey levels. Measured on 600 drawn photos, re-encoded and resized: at most
-# 3.1; on 4,400 different ones whose hashes are within 6 bits: at least 33.
+# Root mean square difference of thumbnails in grey levels. Measured on 600 drawn photos, re-encoded and resized: at
+# most 3.1; on different ones of 4,400 whose hashes are within 6 bits: at least 33.
 ALIKE = 8.0
 
 
