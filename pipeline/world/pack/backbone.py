@@ -352,7 +352,7 @@ def train(
             save(FOLDER, *learner.averages(), words)
             exported = time.monotonic()
 
-    return fit.fit(learner, batches, loss, training, work, torch.contiguous_format, after)
+    return fit.fit(learner, batches, loss, training, work, torch.contiguous_format, after, draw.version("p1"))
 
 
 def loss(model: nn.Module, batch: fit.Batch, done: float) -> Tensor:

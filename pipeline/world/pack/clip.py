@@ -187,7 +187,9 @@ def main() -> None:
     vocabulary = words.eos_token_id + 1
     learner = Learner(build(sizes, vocabulary, tokens.context, training.seed), sizes.embedding, vocabulary)
     batches = Batches(data, words, sizes.side, training.batch, training.seed)
-    seconds = fit.fit(learner, batches, loss, training, export.work("clip"), torch.contiguous_format)
+    seconds = fit.fit(
+        learner, batches, loss, training, export.work("clip"), torch.contiguous_format, data=draw.version("p1")
+    )
     save(FOLDER, learner.model, sizes, merges, tokens)
     facts = {
         "parameters": sum(weight.numel() for weight in learner.model.parameters()),

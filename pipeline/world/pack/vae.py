@@ -53,6 +53,7 @@ class Terms:
     supervised_from: float  # share of the training after which recogniser A takes part
     smooth: float  # decoding shrunken latents
     kl: float
+    noise: float  # added to the latents that are decoded, of their spread
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,17 @@ def _begin_as_pyramid(model: AutoencoderKL, latent: int) -> None:
 
 
 class Learner(nn.Module):
-    """The autoencoder as `fit` trains it."""
+    """The autoencoder as `fit` trains it. Its decoder learns to forgive `noise`, relative to the latents' spread."""
 
-    def __init__(self, vae: AutoencoderKL) -> None:
+    def __init__(self, vae: AutoencoderKL, noise: float) -> None:
         super().__init__()
-        self.vae = vae
+        self.vae, self._noise = vae, noise
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, 3, H, W) in [-1, 1] to reconstructions, to those of shrunken latents (B, 3, H/2, W/2), and KL."""
         posterior = self.vae.encode(images).latent_dist
         latents = posterior.sample()
+        latents = latents + self._noise * latents.detach().std() * torch.randn_like(latents)
         small = F.avg_pool2d(latents, 2)
         kl = 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).float().mean()
         return self.vae.decode(latents).sample.float(), self.vae.decode(small).sample.float(), kl
@@ -289,9 +291,11 @@ def main() -> None:
     phases = [settings.fill(Phase, phase, "vae.phases") for phase in values["phases"]]
     torch.set_num_threads(1)
     data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    learner = Learner(build(sizes, training.seed))
+    learner = Learner(build(sizes, training.seed), terms.noise)
     batches = Batches(data, phases, training)
-    seconds = fit.fit(learner, batches, loss_of(terms), training, export.work("vae"), torch.contiguous_format)
+    seconds = fit.fit(
+        learner, batches, loss_of(terms), training, export.work("vae"), torch.contiguous_format, data=draw.version("p1")
+    )
     vae = learner.vae.eval().cpu()
     spread = save(vae, data, FOLDER)
     facts = {
