@@ -19,13 +19,15 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from pipeline import images, records, shards
+from pipeline import benchmark, images, records, shards
+from pipeline.benchmark import Case
 from pipeline.settings import Models
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz,"
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 EMBEDDING, SHAPE, EXPRESSION = 8, 4, 3
+TESTED = 4  # people of the test split
 
 
 def models(folder: Path, kind: str = "sd") -> Models:
@@ -164,6 +166,41 @@ def samples(folder: Path, people: int = 6, portraits: int = 3, groups: int = 6) 
     return folder
 
 
+def tested(folder: Path) -> list[Case]:
+    """Test photos of other people beside `samples`, four each, and cases of one and two people (cases.json)."""
+    rows = [_row(f"t{person}-{n}", [100 + person], "test") for person in range(TESTED) for n in range(4)]
+    wanted = records.samples(EMBEDDING, SHAPE, EXPRESSION)
+    shards.write(folder / f"test-{0:016x}.parquet", pa.Table.from_pylist(rows, schema=wanted), wanted)
+    known = [_person(person) for person in range(TESTED)]
+    casts = [(person,) for person in known] + [(known[0], known[1]), (known[2], known[3])]
+    found = [_case(number, cast) for number, cast in enumerate(casts)]
+    benchmark.save(benchmark.Benchmark("tiny", benchmark.hash_of(found), tuple(found)), folder / benchmark.FILE)
+    return found
+
+
+def _person(number: int) -> benchmark.Person:
+    shots = [benchmark.Shot(f"t{number}-{n}-0", f"t{number}-{n}") for n in range(4)]
+    return benchmark.Person(f"person{100 + number}", tuple(shots[:2]), (shots[2],), shots[3])
+
+
+def _case(number: int, cast: tuple[benchmark.Person, ...]) -> Case:
+    places = tuple(
+        benchmark.Place(
+            box=(64.0 * slot + 16, 16.0, 64.0 * slot + 48, 48.0),
+            yaw=0.0,
+            pitch=0.0,
+            roll=0.0,
+            scale=1.0,
+            translation=(64.0 * slot + 32, 32.0),
+            expression=(0.0,) * EXPRESSION,
+            landmarks=(32.0,) * 136,
+        )
+        for slot in range(len(cast))
+    )
+    width = 64 * len(cast)
+    return Case(f"c{number}", "a of b", number, width, 64, cast, places, ("t9-9",), places, ("p0-0",))
+
+
 def _references(folder: Path, rows: list[dict[str, Any]]) -> None:
     found = [
         {
@@ -181,7 +218,7 @@ def _references(folder: Path, rows: list[dict[str, Any]]) -> None:
     shards.write(folder / f"references-{0:016x}.parquet", table, records.REFERENCES)
 
 
-def _row(name: str, people: list[int]) -> dict[str, Any]:
+def _row(name: str, people: list[int], split: str = "train") -> dict[str, Any]:
     draw = np.random.default_rng([ord(letter) for letter in name])
     width = 64 * len(people)
     pixels = draw.integers(0, 256, (64, width, 3)).astype(np.uint8)
@@ -191,7 +228,7 @@ def _row(name: str, people: list[int]) -> dict[str, Any]:
         "width": width,
         "height": 64,
         "caption": f"{'a' * len(people)} of {'abc'[len(name) % 3]}",
-        "split": "train",
+        "split": split,
         "faces": [_face(name, slot, person, draw) for slot, person in enumerate(people)],
         "reject": None,
     }

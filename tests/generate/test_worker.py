@@ -1,0 +1,144 @@
+"""Drawing cases: rows, seeds, protocols, failures, and shards that are named by what made them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import records, shards
+from pipeline.backbone import adapter, load, loop
+from pipeline.backbone.batch import Batch
+from pipeline.benchmark import FILE
+from pipeline.bounds import BOUNDS
+from pipeline.errors import MissingInput
+from pipeline.generate import worker as drawing_worker
+from pipeline.generate.gallery import Gallery
+from pipeline.generate.worker import Drawing, tasks, worker
+from pipeline.images import BadImage, decode
+from pipeline.settings import Generate, Models
+from tests.backbone import tiny
+from tests.backbone.conftest import make_plan
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
+    """Samples, cases and a method trained for a moment."""
+    folder = tmp_path_factory.mktemp("project")
+    plan = make_plan(folder, models, images=32)
+    tiny.tested(folder / "samples")
+    loop.fit(replace(plan, out=folder / "weights"))
+    return folder
+
+
+def drawing(project: Path, models: Models, name: str, out: Path, **changes: object) -> Drawing:
+    values = {"protocols": ("free", "layout"), "references": 2, "steps": 2, "guidance": 2.0, "cases_per_shard": 4}
+    samples = project / "samples"
+    chosen = Generate(**{**values, **changes})
+    return Drawing(name, models, chosen, samples / FILE, samples, project / "weights", out)
+
+
+def draw(one: Drawing) -> list[dict]:
+    found = worker(one)
+    for task in tasks(one):
+        found(task)
+    return [row for path in shards.paths(one.out, "images") for row in shards.read(path).to_pylist()]
+
+
+@pytest.mark.parametrize("name", ["uniportrait", *BOUNDS])
+def test_there_is_a_row_per_case_and_protocol(project: Path, models: Models, tmp_path: Path, name: str) -> None:
+    one = drawing(project, models, name, tmp_path)
+    rows = draw(one)
+    assert sorted((row["case_id"], row["protocol"]) for row in rows) == sorted(
+        (f"c{number}", protocol) for number in range(6) for protocol in ("free", "layout")
+    )
+    for row in rows:
+        assert row["reject"] is None
+        assert decode(row["image"]["bytes"]).shape == (row["height"], row["width"], 3)
+        assert row["method"] == name
+    assert shards.read(shards.paths(tmp_path, "images")[0]).schema.names == records.IMAGES.names
+
+
+def test_the_same_cases_give_the_same_bytes(project: Path, models: Models, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        draw(drawing(project, models, "uniportrait", tmp_path / name))
+    for first, second in zip(*(shards.paths(tmp_path / name, "images") for name in ("one", "two")), strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_case_that_cannot_be_drawn_is_a_row_with_its_reason(
+    project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Gallery._reference
+
+    def reference(self: Gallery, shot: object) -> object:
+        if shot.photo_id == "t1-0":  # type: ignore[attr-defined]
+            raise BadImage("truncated")
+        return real(self, shot)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Gallery, "_reference", reference)
+    rows = draw(drawing(project, models, "uniportrait", tmp_path))
+    failed = {row["case_id"] for row in rows if row["reject"]}
+    assert failed == {"c1", "c4"}  # alone, and with person 0
+    assert {row["reject"] for row in rows if row["reject"]} == {"reference: truncated"}
+    assert len(rows) == 12
+
+
+def test_a_picture_that_is_not_finite_is_a_failure(
+    project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(backbone: object, method: object, batch: Batch, seeds: list[int], *_: object) -> torch.Tensor:
+        return torch.full((len(seeds), 3, 64, 64), torch.nan)
+
+    monkeypatch.setattr(drawing_worker.sample, "draw", broken)
+    rows = draw(drawing(project, models, "no_id", tmp_path))
+    assert {row["reject"] for row in rows} == {"the drawn picture is not finite"}
+
+
+def test_layouts_are_given_in_their_protocol_alone(
+    project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Batch] = []
+    real = drawing_worker.sample.draw
+
+    def draw_and_look(backbone: object, method: object, batch: Batch, *rest: object) -> torch.Tensor:
+        seen.append(batch)
+        return real(backbone, method, batch, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(drawing_worker.sample, "draw", draw_and_look)
+    draw(drawing(project, models, "uniportrait", tmp_path / "free", protocols=("free",)))
+    assert all(batch.places is None and batch.masks is None for batch in seen)
+    seen.clear()
+    draw(drawing(project, models, "uniportrait", tmp_path / "layout", protocols=("layout",)))
+    for batch in seen:
+        assert batch.masks is not None
+        assert batch.places is not None
+        assert np.allclose(batch.places.boxes[0, 0, 1], 0.25)
+        assert batch.masks.sum() > 0
+
+
+def test_tasks_follow_the_weights_and_the_settings(project: Path, models: Models, tmp_path: Path) -> None:
+    one = drawing(project, models, "uniportrait", tmp_path)
+    names = {task.key for task in tasks(one)}
+    assert len(names) == 2
+    assert not names & {task.key for task in tasks(drawing(project, models, "uniportrait", tmp_path, steps=3))}
+    assert not names & {task.key for task in tasks(drawing(project, models, "no_id", tmp_path))}
+    other = tmp_path / "other"
+    method = adapter.load(one.weights, load.load(models.backbone))
+    with torch.no_grad():
+        next(method.parameters()).add_(1.0)
+    _, about = adapter.read(one.weights / adapter.WEIGHTS)
+    adapter.save(_made(other), method, about)
+    assert not names & {task.key for task in tasks(replace(one, weights=other))}
+
+
+def test_a_photo_that_is_not_there_is_one_clear_sentence(project: Path) -> None:
+    with pytest.raises(MissingInput, match="photo nowhere of a case is in no test shard"):
+        Gallery(project / "samples").source("nowhere")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
