@@ -157,7 +157,6 @@ class Evaluate:
 
     detector_size: int
     detector_threshold: float
-    cases_per_shard: int
 
 
 @dataclass(frozen=True)

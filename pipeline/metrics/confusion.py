@@ -47,6 +47,7 @@ CARDS = (
         -2,
         2,
         absent="is left out",
+        detail=True,
         least_people=_FEWEST,
     ),
     Card(

@@ -25,6 +25,7 @@ CARDS = (
         -1,
         1,
         absent="counts as 0",
+        detail=True,
     ),
     Card(
         "copy_paste",

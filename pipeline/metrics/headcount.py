@@ -23,6 +23,7 @@ CARDS = (
         0,
         float("inf"),
         absent="counts as no face",
+        detail=True,
     ),
     Card(
         "no_face",

@@ -47,6 +47,7 @@ CARDS = (
         -1,
         1,
         absent="counts as 0",
+        detail=True,
     ),
     Card(
         "sim_heldout_c",
@@ -57,6 +58,7 @@ CARDS = (
         -1,
         1,
         absent="counts as 0",
+        detail=True,
     ),
     Card(
         "sim_detected",
@@ -68,6 +70,7 @@ CARDS = (
         -1,
         1,
         absent="is left out",
+        detail=True,
     ),
 )
 

@@ -96,6 +96,7 @@ class Cell:
         self._scores = table[(table["protocol"] == protocol) & (table["people"] == people)]
         casts = self._scores.groupby("case_id", sort=True)["identity_ids"].first()
         self._case = {name: index for index, name in enumerate(casts.index)}
+        self.cases = len(self._case)
         self._groups = len(set(intervals.group_of([list(cast) for cast in casts]).tolist()))
         # A cell's numbers must not depend on which other cells there are.
         self._generator = np.random.default_rng([inputs.seed, people, *protocol.encode()])

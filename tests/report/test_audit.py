@@ -57,7 +57,7 @@ def test_photos_that_were_not_crawled_do_not_count() -> None:
 
 def test_landmark_error_by_hand() -> None:
     """Every point one pixel off, eyes ten pixels apart: 0.1."""
-    matches = found([drawn(0, [0, 0, 9, 9])], [face("a", [0, 0, 9, 9], EYES + [0.0, 1.0])])
+    matches = found([drawn(0, [0, 0, 9, 9])], [face("a", [0, 0, 9, 9], np.add(EYES, (0.0, 1.0)))])
     assert value(audit.landmarks(matches), "Landmark error (NME)") == pytest.approx(0.1)
 
 

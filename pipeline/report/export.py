@@ -1,0 +1,74 @@
+"""The report's tables as files: leaderboard.csv, differences.csv, metrics.json, and plots for `dvc plots show`."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import shards
+from pipeline.metric import Card
+from pipeline.report import board, manifest, tables
+from pipeline.report.audit import Figure
+from pipeline.settings import Settings
+
+
+def write(
+    folder: Path,
+    cells: Sequence[board.Cell],
+    cards: Sequence[Card],
+    figures: Sequence[Figure],
+    settings: Settings,
+    weights: Path,
+) -> None:
+    """Write every table below `folder`."""
+    rows = board.rows(cells)
+    table(folder / "leaderboard.csv", board.COLUMNS, [astuple(row) for row in rows])
+    differences = [each for cell in cells for each in cell.differences()]
+    names = [field.name for field in fields(board.Difference)]
+    table(folder / "differences.csv", names, [astuple(each) for each in differences])
+    shards.write_metrics(folder, {"results": tables.main_numbers(cells, cards), "stages": audited(figures)})
+    similarity = [
+        (f"{row.protocol}, {row.people}: {row.method}", row.mean)
+        for row in rows
+        if row.metric == "sim_heldout" and np.isfinite(row.mean)
+    ]
+    table(folder / "plots" / "similarity.csv", ("method", "sim_heldout"), similarity)
+    lines = [line for method in settings.methods for line in _losses(weights, method)]
+    table(folder / "plots" / "training.csv", ("images", "method", "loss"), lines)
+
+
+def table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A CSV file with numbers of six digits; a number that is not known is empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_plain(value) for value in row] for row in rows)
+
+
+def audited(figures: Sequence[Figure]) -> Mapping[str, Mapping[str, float]]:
+    """stage -> name -> value of the audit."""
+    result: dict[str, dict[str, float]] = {}
+    for each in figures:
+        if np.isfinite(each.value):
+            result.setdefault(each.stage, {})[each.name] = each.value
+    return result
+
+
+def _losses(weights: Path, method: str) -> list[tuple[int, str, float]]:
+    """Images seen, method and the sum of the loss terms."""
+    curve = manifest.curve(weights / method)
+    terms = [name for name in curve.columns if name != "images"]
+    return [
+        (int(images), method, float(total))
+        for images, total in zip(curve["images"], curve[terms].sum(axis=1), strict=True)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}" if np.isfinite(value) else ""
+    return value

@@ -1,0 +1,211 @@
+"""What was run: settings, weights with licences, code and data fingerprints, stage figures, training, the data set."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import shards
+from pipeline.head.model import load_head
+from pipeline.report import charts
+from pipeline.settings import Settings
+
+STAGES = ("world", "crawl", "faces", "identities", "shapes", "samples")
+UNKNOWN = "not stated"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One name and its value."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Facts under a heading."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One pretrained part."""
+
+    role: str
+    path: str
+    licence: str
+    megabytes: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one method was trained."""
+
+    method: str
+    facts: tuple[Fact, ...]
+    chart: str
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """The data set that the run made."""
+
+    facts: tuple[Fact, ...]
+    sources: tuple[Fact, ...]  # licence, collection mode and legal basis with photo counts
+    charts: tuple[str, ...]
+
+
+def settings_groups(settings: Settings) -> list[Group]:
+    """Every setting in force, a group per section."""
+    values = asdict(settings)
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    sections = {name: value for name, value in values.items() if isinstance(value, dict)}
+    return [Group(title, tuple(flat(section))) for title, section in {"run": plain, **sections}.items()]
+
+
+def flat(values: Mapping[str, Any], path: str = "") -> Iterator[Fact]:
+    """Nested values as facts with names like `outcomes · kept`."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{path}{name} · ")
+        else:
+            yield Fact(f"{path}{name}", _text(value))
+
+
+def stage_groups(data: Path) -> list[Group]:
+    """The figures that each data stage wrote about itself."""
+    return [
+        Group(stage, tuple(flat(json.loads(path.read_text()))))
+        for stage in STAGES
+        if (path := data / stage / "metrics.json").is_file()
+    ]
+
+
+def weights(settings: Settings) -> list[Weights]:
+    """The pretrained parts with their licences, as their cards state them."""
+    models = {name: value for name, value in asdict(settings.models).items() if isinstance(value, str) and value}
+    return [_weights(role, Path(path)) for role, path in models.items()]
+
+
+def _weights(role: str, path: Path) -> Weights:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    size = sum(each.stat().st_size for each in files) / 1e6
+    return Weights(role, str(path), _licence(path), f"{size:.1f}", shards.file_fingerprint(files))
+
+
+def _licence(path: Path) -> str:
+    if path.suffix == ".npz":
+        return load_head(path).licence or UNKNOWN
+    card = path / "card.json"
+    return str(json.loads(card.read_text()).get("licence", UNKNOWN)) if card.is_file() else UNKNOWN
+
+
+def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> list[Fact]:
+    """What names this run: profile, benchmark, code and data."""
+    shard_names = [str(path.relative_to(data)) for path in sorted(data.rglob("*.parquet"))]
+    return [
+        Fact("profile", settings.profile),
+        Fact("benchmark", f"{benchmark}, {cases} cases"),
+        Fact("methods", ", ".join(settings.methods)),
+        Fact("training images seen per method", _text(settings.train.images)),
+        Fact("seeds", f"samples {settings.samples.seed}, train {settings.train.seed}, report {settings.report.seed}"),
+        Fact("intervals", f"{settings.report.confidence:.0%}, {settings.report.draws:,} draws of people"),
+        Fact("code", f"{shards.code_version('pipeline', 'stages')} (commit {commit()})"),
+        Fact("data", f"{shards.fingerprint(shard_names)} ({len(shard_names)} shards)"),
+    ]
+
+
+def commit() -> str:
+    """The checkout's commit, `unknown` outside a git checkout."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def training(settings: Settings, folder: Path) -> list[Training]:
+    """Loss curves and costs of the run's methods."""
+    return [
+        Training(method, _training_facts(folder / method), _loss_chart(folder / method))
+        for method in settings.methods
+        if (folder / method).is_dir()
+    ]
+
+
+def _training_facts(folder: Path) -> tuple[Fact, ...]:
+    path = folder / "metrics.json"
+    return tuple(flat(json.loads(path.read_text()))) if path.is_file() else ()
+
+
+def curve(folder: Path) -> pd.DataFrame:
+    """curve.csv of a trained method: images seen and loss terms; empty where there is none."""
+    path = folder / "curve.csv"
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["images"])
+
+
+def _loss_chart(folder: Path) -> str:
+    table = curve(folder)
+    terms = [name for name in table.columns if name != "images"]
+    series = {name: list(table[["images", name]].dropna().itertuples(index=False, name=None)) for name in terms}
+    return charts.curves(series, f"Loss terms of {folder.name}", "training images seen")
+
+
+def data_card(data: Path) -> DataCard:
+    """People, photographs and where they came from."""
+    people = shards.read_all(data / "identities", "people").to_pandas()
+    faces = shards.read_all(data / "faces", "faces", ["yaw", "reject", "index"]).to_pandas()
+    photos = shards.read_all(data / "crawl", "photos", ["licence", "collection_mode", "legal_basis"]).to_pandas()
+    kept = faces[faces["reject"].isna() & (faces["index"] >= 0)]
+    most = max(int(people["faces"].max()), 2) if len(people) else 2
+    step = max(1, -(-most // 24))
+    facts = (
+        Fact("photographs", _text(len(photos))),
+        Fact("faces kept", _text(len(kept))),
+        Fact("people", _text(len(people))),
+        Fact("faces per person", f"{people['faces'].mean():.1f}" if len(people) else "–"),
+        Fact("cohesion of a person (mean cosine)", f"{people['cohesion'].mean():.3f}" if len(people) else "–"),
+        Fact("margin to the nearest other", f"{people['margin'].mean():.3f}" if len(people) else "–"),
+    )
+    sources = Counter(photos.itertuples(index=False, name=None))
+    return DataCard(
+        facts,
+        tuple(Fact(", ".join(source), f"{count:,} photographs") for source, count in sorted(sources.items())),
+        (
+            charts.histogram(people["faces"], list(range(0, most + step + 1, step)), "Faces per person", "faces"),
+            charts.histogram(kept["yaw"], list(range(-90, 91, 10)), "Yaw of the faces kept", "degrees of yaw"),
+        ),
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value)
+
+
+def score_groups(folder: Path) -> list[Group]:
+    """What the recognisers' scales were fitted on, and the scales."""
+    path = folder / "metrics.json"
+    if not path.is_file():
+        return []
+    values = json.loads(path.read_text())
+    scales = values.pop("calibration", {})
+    named = {f"Recogniser {name.upper()}": scale for name, scale in scales.items()}
+    groups = {"Fitted on real faces of test people": values, **named}
+    return [Group(title, tuple(flat(each))) for title, each in groups.items()]

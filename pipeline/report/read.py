@@ -1,0 +1,87 @@
+"""Reads data/scores and the metrics' cards into what the leaderboard is made from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import plugins, shards
+from pipeline.errors import MissingInput
+from pipeline.metric import Card
+from pipeline.report import board
+from pipeline.settings import Settings
+
+REAL = "real"  # the folder that holds what the scoring models see in test photos
+FEWEST_PHOTOGRAPHS = 10  # below this many, a distance between sets means nothing
+
+
+def scored(folder: Path) -> list[str]:
+    """The names below data/scores.
+
+    Raises:
+        MissingInput: there are none.
+    """
+    names = sorted(path.name for path in folder.glob("*") if path.name != REAL and any(path.glob("scores-*.parquet")))
+    if not names:
+        raise MissingInput(f"no scores in {folder}: run the evaluate stage first")
+    return names
+
+
+def methods(names: Sequence[str], settings: Settings) -> list[str]:
+    """What is ranked: the run's methods in its order, then images made elsewhere; bounds are not."""
+    return [*settings.methods, *(name for name in names if name not in (*settings.methods, *settings.bounds))]
+
+
+def cards(metrics: Sequence[str]) -> list[Card]:
+    """The cards of the run's metrics, in its order."""
+    return [card for name in metrics for card in plugins.load("metrics", name).CARDS]
+
+
+def table(folder: Path, names: Sequence[str], kind: str) -> pd.DataFrame:
+    """All rows of a kind (scores, found, features) with the folder's name as `method` where they have none."""
+    pieces = [shards.read_all(folder / name, kind).to_pandas() for name in names]
+    return pd.concat(
+        [piece if "method" in piece else piece.assign(method=name) for name, piece in zip(names, pieces, strict=True)],
+        ignore_index=True,
+    )
+
+
+def inputs(folder: Path, settings: Settings) -> board.Inputs:
+    """Everything that the leaderboard is made from.
+
+    Raises:
+        MissingInput: nothing was scored.
+    """
+    names = scored(folder)
+    known = cards(settings.metrics)
+    return board.Inputs(
+        scores=board.named(table(folder, names, "scores"), settings.methods),
+        features=table(folder, names, "features"),
+        photographs=photographs(folder / REAL),
+        cards=known,
+        distances=distances(settings.metrics),
+        methods=methods(names, settings),
+        draws=settings.report.draws,
+        confidence=settings.report.confidence,
+        seed=settings.report.seed,
+    )
+
+
+def distances(metrics: Sequence[str]) -> dict[str, board.Distance]:
+    """The set distances among the metrics, by card name."""
+    modules = [plugins.load("metrics", name) for name in metrics]
+    return {
+        card.name: module.distance
+        for module in modules
+        if hasattr(module, "distance")
+        for card in module.CARDS
+        if not card.share_of
+    }
+
+
+def photographs(folder: Path) -> board.Photographs:
+    """Features of the real test photographs by number of people, where there are enough."""
+    rows = shards.read_all(folder, "features").to_pandas()
+    groups = {int(people): np.stack(list(own["embedding"])) for people, own in rows.groupby("people")}
+    return board.Photographs({people: each for people, each in groups.items() if len(each) >= FEWEST_PHOTOGRAPHS})

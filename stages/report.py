@@ -1,0 +1,44 @@
+"""report: tables, intervals, galleries: one static page in reports/latest, from everything that the run made.
+
+python -m stages.report            writes reports/latest
+python -m stages.report --publish  and keeps a copy as reports/published/<profile>-<benchmark hash>
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pipeline import benchmark, settings
+from pipeline.errors import run
+from pipeline.head.model import load_head
+from pipeline.report import audit, board, export, page, read
+from pipeline.report.pictures import Album
+
+DATA, LATEST, PUBLISHED = Path("data"), Path("reports/latest"), Path("reports/published")
+
+
+def main() -> None:
+    """Work out every number, then write the tables and last the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--publish", action="store_true", help="keep a copy that git tracks")
+    publish = parser.parse_args().publish
+    params = settings.load()
+    cases = benchmark.load(DATA / "samples" / benchmark.FILE)
+    inputs = read.inputs(DATA / "scores", params)
+    cells = board.cells(inputs)
+    figures = audit.audit(DATA, load_head(params.models.head))
+    shutil.rmtree(LATEST, ignore_errors=True)
+    LATEST.mkdir(parents=True)
+    export.write(LATEST, cells, inputs.cards, figures, params, DATA / "weights")
+    gathered = page.gather(page.Sources(DATA, params, cases, inputs, cells, figures), Album(LATEST))
+    page.write_assets(LATEST)
+    (LATEST / "index.html").write_text(page.render(gathered))
+    print(f"the report: {LATEST / 'index.html'}")
+    if publish:
+        kept = PUBLISHED / f"{params.profile}-{cases.hash[:8]}"
+        shutil.copytree(LATEST, kept, dirs_exist_ok=True)
+        print(f"kept: {kept}")
+
+
+if __name__ == "__main__":
+    run(main)

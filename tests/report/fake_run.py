@@ -1,0 +1,292 @@
+"""A whole finished run below data/, made in a second: ellipses for faces, vectors for embeddings, no model anywhere.
+
+`python -m tests.report.fake_run FOLDER` writes one to look at; `stages.report` run from FOLDER then makes its page.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import benchmark, images, records, settings, shards
+from pipeline.benchmark import Benchmark, Case, Person, Place, Shot
+from pipeline.evaluate import score, summary
+from pipeline.evaluate.casts import read_gallery, strangers
+from pipeline.evaluate.observe import Found
+from pipeline.metric import ENCODERS
+from pipeline.plugins import load
+
+SHOTS, SIZE, TEXT = 6, 16, 12
+# How much of the person each method keeps, of 1; and how often it loses a face or the whole image.
+QUALITY = {
+    "uniportrait": (0.62, 0.04), "elsewhere": (0.45, 0.12), "no_id": (0.0, 0.02), "pasted_reference": (0.97, 0.0),
+    "other_photo": (0.9, 0.0), "vae_roundtrip": (0.84, 0.0),
+}  # fmt: skip
+METHODS, BOUNDS = ("uniportrait", "elsewhere"), ("no_id", "pasted_reference", "other_photo", "vae_roundtrip")
+PROMPT = "a photo of a person with <b>long</b> red hair & glasses, smiling, in a garden"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph of one person."""
+
+    person: int
+    number: int
+    split: str
+
+    @cached_property
+    def data(self) -> bytes:
+        return images.encode_png(draw(128, 128, [((34.0, 26.0, 94.0, 104.0), self.person)], 7 * self.number))
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def photo_id(self) -> str:
+        return self.sha256[:16]
+
+    @property
+    def shot(self) -> Shot:
+        return Shot(f"{self.photo_id}-0", self.photo_id)
+
+
+BOX = (34.0, 26.0, 94.0, 104.0)
+
+
+def draw(width: int, height: int, faces: Sequence[tuple[Sequence[float], int]], seed: int) -> np.ndarray:
+    """A gradient with an ellipse, two eyes and a mouth for each (box, person)."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    tone = np.random.default_rng(seed).uniform(90, 220, (2, 3))
+    picture = tone[0] + (tone[1] - tone[0]) * (y / height)[..., None]
+    for (x1, y1, x2, y2), person in faces:
+        skin, hair = np.random.default_rng(1000 + person).uniform(60, 235, (2, 3))
+        cx, cy, rx, ry = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2
+        picture[((x - cx) / (1.2 * rx)) ** 2 + ((y - cy + 0.25 * ry) / (1.15 * ry)) ** 2 < 1] = hair
+        picture[((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1] = skin
+        for side in (-0.4, 0.4):
+            picture[((x - cx - side * rx) / (0.16 * rx)) ** 2 + ((y - cy + 0.15 * ry) / (0.1 * ry)) ** 2 < 1] = 30
+        picture[((x - cx) / (0.4 * rx)) ** 2 + ((y - cy - 0.5 * ry) / (0.07 * ry)) ** 2 < 1] = (150, 60, 60)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def identity(person: int) -> np.ndarray:
+    return unit(np.random.default_rng(500 + person).normal(size=SIZE))
+
+
+def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4)) -> None:
+    """Write data/ below `folder`: half of the people train, half are tested."""
+    data = folder / "data"
+    photos = [
+        Photo(person, number, "train" if person < people // 2 else "test")
+        for person in range(people)
+        for number in range(SHOTS)
+    ]
+    _collected(data, photos)
+    cases = _cases(photos, casts)
+    benchmark.save(Benchmark("v1", benchmark.hash_of(cases), tuple(cases)), data / "samples" / benchmark.FILE)
+    _real(data / "scores" / "real", [photo for photo in photos if photo.split == "test"])
+    for name in QUALITY:
+        _scored(data, name, cases)
+        shards.write_metrics(data / "scores" / name, summary.of(data / "scores" / name))
+    shards.write_metrics(data / "scores" / "real", summary.of_real(data / "scores" / "real"))
+    _trained(data / "weights" / "uniportrait")
+
+
+def chosen() -> settings.Settings:
+    """The settings that belong to the run."""
+    loaded = settings.load()
+    report = replace(loaded.report, draws=200, gallery_cases=6)
+    return replace(loaded, methods=("uniportrait",), bounds=BOUNDS, report=report)
+
+
+def _put(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    full = [{name: row.get(name) for name in schema.names} for row in rows]
+    shards.write(path, pa.Table.from_pylist(full, schema=schema), schema)
+
+
+def _collected(data: Path, photos: Sequence[Photo]) -> None:
+    """world to samples."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(40, 90, (68, 2))
+    points[36], points[45] = (45.0, 55.0), (83.0, 55.0)
+    pose = {"yaw": 4.0, "pitch": 1.0, "roll": 0.0, "scale": 3.0, "translation": [0.0, 0.0]}
+    rows = []
+    for photo in photos:
+        shape = np.random.default_rng(photo.person).normal(size=48)
+        rows.append(
+            {
+                "photo_id": photo.photo_id, "sha256": photo.sha256, "url": f"http://a.world.test/{photo.photo_id}.png",
+                "final_url": f"http://a.world.test/{photo.photo_id}.png", "outcome": "kept", "offered": "kept",
+                "image": {"bytes": photo.data, "path": "p.png"}, "width": 128, "height": 128, "caption": "a person",
+                "licence": "Apache-2.0", "collection_mode": "consented", "legal_basis": "drawn people",
+                "face_id": photo.shot.face_id, "identity_id": f"id{photo.person:03d}", "index": 0, "box": BOX,
+                "keypoints": [0.0] * 10, "landmarks": (points + rng.normal(0, 0.8, points.shape)).ravel().tolist(),
+                "embedding": identity(photo.person).tolist(), "shape": (shape + rng.normal(0, 0.4, 48)).tolist(),
+                "expression": [0.0] * 39, "split": photo.split, "yaw": 4.0 + rng.normal(0, 3), "similarity": 0.8,
+                "pitch": 1.5, "roll": 0.5, "scale": 3.0, "translation": [0.0, 0.0], "light": [0.0] * 9,
+                "truth": {"person": photo.person, "box": BOX, "landmarks": points.ravel().tolist(),
+                          "shape": shape.tolist()} | pose,
+            }
+        )  # fmt: skip
+    _put(data / "world" / "truth-0.parquet", [row | {"faces": [row["truth"]]} for row in rows], records.TRUTH)
+    _put(data / "crawl" / "photos-0.parquet", rows, records.PHOTOS)
+    _put(data / "crawl" / "urls-0.parquet", rows, records.URLS)
+    _put(data / "faces" / "faces-0.parquet", rows, records.faces(SIZE))
+    _put(data / "identities" / "faces-0.parquet", rows, records.IDENTITIES)
+    people = [
+        {"identity_id": name, "faces": SHOTS, "cohesion": 0.8, "margin": 0.5}
+        for name in sorted({r["identity_id"] for r in rows})
+    ]
+    _put(data / "identities" / "people-0.parquet", people, records.PEOPLE)
+    _put(data / "shapes" / "shapes-0.parquet", rows, records.shapes(48, 39))
+    for split in ("train", "test"):
+        own = [row | {"faces": [row]} for row in rows if row["split"] == split]
+        _put(data / "samples" / f"{split}-0.parquet", own, records.samples(SIZE, 48, 39))
+    shards.write_metrics(
+        data / "crawl", {"photos": len(rows), "outcomes": {"kept": len(rows), "never": 31, "later": 0}}
+    )
+    shards.write_metrics(data / "faces", {"faces": len(rows), "kept": len(rows), "rejects": {"small": 3}})
+
+
+def _cases(photos: Sequence[Photo], casts: Sequence[int]) -> list[Case]:
+    by_person: dict[int, list[Photo]] = {}
+    for photo in photos:
+        if photo.split == "test":
+            by_person.setdefault(photo.person, []).append(photo)
+    people = [
+        Person(
+            f"id{number:03d}",
+            *(tuple(each.shot for each in own[start:end]) for start, end in ((0, 2), (2, 5))),
+            own[5].shot,
+        )
+        for number, own in by_person.items()
+    ]
+    return [
+        _case(count, index, [people[(index * count + slot) % len(people)] for slot in range(count)])
+        for count, number in enumerate(casts, 1)
+        for index in range(number)
+    ]
+
+
+def _case(count: int, index: int, people: Sequence[Person]) -> Case:
+    width = 128 if count == 1 else 256
+    places = tuple(
+        Place((x - 24, 30.0, x + 24, 96.0), 0.0, 0.0, 0.0, 3.0, (x, 64.0), (), ())
+        for x in (width * (slot + 0.5) / count for slot in range(count))
+    )
+    return Case(f"{count}-{index:03d}-0", PROMPT, 100 + index, width, 128, tuple(people), places, (), places, ())
+
+
+def _real(folder: Path, photos: Sequence[Photo]) -> None:
+    rng = np.random.default_rng(1)
+    faces, features = [], []
+    for photo in photos:
+        row = {"face_id": photo.shot.face_id, "photo_id": photo.photo_id, "identity_id": f"id{photo.person:03d}"}
+        seen = {
+            f"embedding_{name}": unit(identity(photo.person) + 0.13 * rng.normal(size=SIZE)).tolist()
+            for name in ENCODERS
+        }
+        faces.append(row | seen)
+        for people in (1, 2, 3):
+            feature = unit(rng.normal(1.0, 1.0, TEXT)).tolist()
+            features.append({"case_id": photo.photo_id, "protocol": "", "people": people, "embedding": feature})
+    _put(folder / "faces-0.parquet", faces, records.REAL_FACES)
+    _put(folder / "features-0.parquet", features, records.FEATURES)
+
+
+def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
+    """Images of one method, and their scores by the metrics themselves."""
+    gallery, others = read_gallery(data / "scores" / "real"), strangers(cases)
+    rng = np.random.default_rng(list(name.encode()))
+    pictures, rows, found, features = [], [], [], []
+    for protocol in benchmark.PROTOCOLS:
+        for case in cases:
+            head = {"case_id": case.case_id, "protocol": protocol}
+            seen, picture = _imagined(name, case, rng)
+            data_bytes = b"" if picture is None else images.encode_png(picture)
+            reject = "out of memory" if picture is None else None
+            image = {"bytes": data_bytes, "path": f"{case.case_id}.png"}
+            pictures.append(
+                head | {"method": name, "image": image, "width": case.width, "height": 128, "reject": reject}
+            )
+            if picture is None:
+                seen = replace(seen, faces=score.nothing(gallery))
+            asked = score.evidence(seen, gallery.cast(case, protocol), gallery)
+            rows += _rows(head | {"method": name}, case, asked)
+            if name in METHODS:
+                wrong = score.evidence(seen, gallery.cast(others[case.case_id], ""), gallery)
+                shuffled = _rows(head | {"method": f"shuffled_id:{name}"}, case, wrong)
+                rows += [row for row in shuffled if row["slot"] >= 0]
+            found += [head | face for face in score._faces(seen.faces, asked)]
+            if seen.feature is not None:
+                features.append(head | {"people": len(case.people), "embedding": seen.feature.tolist()})
+    _put(data / "images" / name / "images-0.parquet", pictures, records.IMAGES)
+    _put(data / "scores" / name / "scores-0.parquet", rows, records.SCORES)
+    _put(data / "scores" / name / "found-0.parquet", found, records.FOUND)
+    _put(data / "scores" / name / "features-0.parquet", features, records.FEATURES)
+
+
+def _rows(head: dict[str, str], case: Case, asked: Any) -> list[dict[str, Any]]:
+    names = [person.identity_id for person in case.people]
+    modules = [load("metrics", name) for name in settings.load().metrics]
+    return [
+        row
+        for module in modules
+        if hasattr(module, "score")
+        for row in score.score_rows(head, names, module.score(asked))
+    ]
+
+
+def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[score.Seen, np.ndarray | None]:
+    """What a method might have drawn, and what would be seen of it."""
+    keep, lose = QUALITY[name]
+    nothing = score.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0)
+    if rng.uniform() < lose / 6:
+        return nothing, None
+    drawn = list(_drawn(case, lose, keep, rng))
+    boxes = np.array([box for box, _, _ in drawn]).reshape(-1, 4)
+    faces = {
+        encoder: np.array([unit(keep * who + 0.25 * rng.normal(size=SIZE)) for _, _, who in drawn]).reshape(-1, SIZE)
+        for encoder in ENCODERS
+    }
+    found = Found(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
+    picture = draw(case.width, 128, [(box, person) for box, person, _ in drawn], case.seed)
+    return score.Seen(True, found, unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()), picture
+
+
+def _drawn(case: Case, lose: float, keep: float, rng: np.random.Generator) -> Iterator[tuple[tuple, int, np.ndarray]]:
+    """Box, whose looks, and embedding of each face that comes out."""
+    numbers = [int(person.identity_id[2:]) for person in case.people]
+    for place, number in zip(case.layout, numbers, strict=True):
+        if rng.uniform() < lose:
+            continue
+        who = number if rng.uniform() > lose else int(rng.choice(numbers))
+        looks = who if rng.uniform() < keep else int(rng.integers(200, 300))
+        shift = rng.normal(0, 3, 4)
+        yield tuple(np.array(place.box) + shift), looks, identity(who)
+
+
+def _trained(folder: Path) -> None:
+    rng = np.random.default_rng(3)
+    seen = np.arange(1, 61) * 1000
+    loss = 0.08 + 0.4 * np.exp(-seen / 12000) + 0.01 * rng.normal(size=60)
+    routing = 0.02 + 0.1 * np.exp(-seen / 20000) + 0.003 * rng.normal(size=60)
+    lines = [f"{n},{a:.6g},{b:.6g}" for n, a, b in zip(seen, loss, routing, strict=True)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "curve.csv").write_text("images,diffusion,routing\n" + "\n".join(lines) + "\n")
+    shards.write_metrics(folder, {"images_seen": 60000, "seconds": 512.3, "trainable_parameters": 1234567})
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), people=60, casts=(28, 14, 9))
