@@ -23,6 +23,8 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Ray runs its workers at niceness 15: beside anything else on a shared machine they would hardly run at all.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 MAX_TRIES = 3
 

@@ -62,7 +62,7 @@ def storage_error(error: OSError) -> StorageError | None:
     where = error.filename or "the output folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"no space left while writing {where}: free some and run again, finished shards are kept")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return StorageError(f"cannot write {where}: make the folder writable and run again, finished shards are kept")
     return None
 
