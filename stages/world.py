@@ -22,7 +22,8 @@ def main() -> None:
     wanted = [*tasks, site.write_front(FOLDER, tasks)]
     for prefix in ("site", "truth"):
         shards.remove_stale(FOLDER, prefix, wanted)
-    todo = shards.missing(FOLDER, "truth", tasks)
+    absent = {task.key for prefix in ("site", "truth") for task in shards.missing(FOLDER, prefix, tasks)}
+    todo = [task for task in tasks if task.key in absent]
     for _ in actors.map_shards(partial(site.Photographer, world, FOLDER), todo, "draw the world"):
         pass
     metrics = site.metrics(FOLDER)

@@ -1,0 +1,52 @@
+"""The world stage: it draws what is missing, and removes what nothing asks for any more."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline import actors, shards
+from stages import world
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the stage in a folder of its own, without Ray; returns how many shards it drew."""
+
+    def in_process(make: Callable[[], Any], tasks: Sequence[Any], label: str) -> Iterator[Any]:
+        counts.append(len(tasks))
+        return map(make(), tasks) if tasks else iter(())
+
+    def run(**changes: Any) -> int:
+        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "test"}
+        params["world"] |= {"people": 2, "portraits_per_person": 2, "groups": 1, "photos_per_shard": 2} | changes
+        Path("profiles").mkdir(exist_ok=True)
+        Path("profiles/test.yaml").write_text("")
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        world.main()
+        return counts[-1]
+
+    counts: list[int] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["world"])
+    monkeypatch.setattr(actors, "map_shards", in_process)
+    return run
+
+
+def names() -> set[str]:
+    return {path.name for path in Path("data/world").iterdir()}
+
+
+def test_only_missing_shards_are_drawn_and_stale_ones_go(drawn: Callable[..., int]) -> None:
+    assert drawn() == 3
+    before = names()
+    assert drawn() == 0
+    next(path for path in shards.paths("data/world", "truth") if shards.read(path).num_rows).unlink()
+    assert drawn() == 1
+    assert names() == before
+    assert drawn(people=0) == 0
+    assert len(names()) == 3  # an empty site, an empty truth, the metrics
+    assert '"photos": 0' in Path("data/world/metrics.json").read_text()
