@@ -32,6 +32,7 @@ from pipeline.encoders.image_text import FILES
 from pipeline.world.pack import clip, draw, export, fit, settings, tokenizer, vae
 
 FOLDER = settings.MODELS / "backbone"
+PART = "text encoder and UNet"
 PLAIN, CROSS = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
 SECONDS_BETWEEN_EXPORTS = 600.0
 SCHEDULE: dict[str, Any] = {
@@ -322,7 +323,7 @@ def main() -> None:
         "seconds": round(seconds),
         "settings": values,
     }
-    export.write_card([FOLDER.name], "text encoder and UNet", facts)
+    export.write_card([FOLDER.name], PART, facts)
 
 
 def _count(model: nn.Module) -> int:
