@@ -43,6 +43,7 @@ class RecogniserSettings:
     margin: str  # `angle` (ArcFace) or `cosine` (CosFace)
     amount: float
     scale: float
+    jitter: float  # of the key points, in eye distances: what the detector gets wrong
     training: dict[str, Any]
 
 
@@ -101,9 +102,9 @@ def coefficients(seed: int, people: int) -> Tensor:
 class Crops:
     """Aligned crops of a population, imperfect as detection and photography make them."""
 
-    def __init__(self, faces: FaceSet, batch: int, seed: int) -> None:
+    def __init__(self, faces: FaceSet, batch: int, seed: int, jitter: float) -> None:
         self._faces, self._kps, self._person = faces, faces.kps, faces.person
-        self._batch, self._seed = batch, seed
+        self._batch, self._seed, self._jitter = batch, seed, jitter
 
     def __call__(self, index: int) -> Batch:
         """Batch number `index`: every face once per epoch, in an order of its own."""
@@ -112,14 +113,15 @@ class Crops:
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._faces))
         chosen = order[place * self._batch : (place + 1) * self._batch]
         chance = np.random.default_rng([self._seed, epoch, place])
-        crops = np.stack([crop(self._faces.photo(face), self._kps[face], chance) for face in chosen])
+        crops = np.stack([crop(self._faces.photo(face), self._kps[face], self._jitter, chance) for face in chosen])
         return {"pixels": to_pixels(crops), "person": torch.from_numpy(self._person[chosen])}
 
 
-def crop(photo: Pixels, kps: Floats, chance: np.random.Generator) -> Pixels:
+def crop(photo: Pixels, kps: Floats, jitter: float, chance: np.random.Generator) -> Pixels:
     """One aligned crop (112, 112, 3) of the face at `kps` (5, 2), with a detector's error and a camera's faults.
 
-    Half of the larger faces are made smaller first, down to what a face has in a group photograph.
+    Key points move by `jitter` eye distances, by more in one crop of five. Half of the larger faces are made smaller
+    first, down to what a face has in a group photograph.
     """
     eyes = float(np.linalg.norm(kps[1] - kps[0]))
     smallest = min(1.0, 11.0 / max(eyes, 1.0))
@@ -128,7 +130,7 @@ def crop(photo: Pixels, kps: Floats, chance: np.random.Generator) -> Pixels:
         kps = kps * factor
     if chance.random() < 0.25:
         photo = recompress(photo, int(chance.integers(50, 96)))
-    spread = np.linalg.norm(kps[1] - kps[0]) * (0.025 if chance.random() < 0.8 else 0.06)
+    spread = np.linalg.norm(kps[1] - kps[0]) * jitter * (1.0 if chance.random() < 0.8 else 2.4)
     moved = kps + chance.normal(0.0, spread, (5, 2)) + chance.normal(0.0, 0.5 * spread, 2)
     aligned = cv2.warpAffine(photo, similarity(moved, arcface_dst), (SIDE, SIDE), borderValue=0.0)
     return hide(spoil(aligned, chance), chance) if chance.random() < 0.1 else spoil(aligned, chance)
@@ -160,14 +162,9 @@ def train(which: str) -> None:
     seed = settings.section("draw")["populations"][wanted.population]["seed"]
     known = coefficients(seed, people)
     model = IdentityLoss(net, known, wanted.sizes["dimension"], wanted.margin, wanted.amount, wanted.scale)
-    seconds = fit(
-        model,
-        Crops(faces, training.batch, training.seed),
-        _loss,
-        training,
-        export.work(f"recogniser_{which}"),
-        data=draw.version(wanted.population),
-    )
+    batches = Crops(faces, training.batch, training.seed, wanted.jitter)
+    work = export.work(f"recogniser_{which}")
+    seconds = fit(model, batches, _loss, training, work, data=draw.version(wanted.population))
     folder = settings.MODELS / f"recogniser_{which}"
     stored = export.store_recogniser(net.cpu(), folder, wanted.sizes, also_torch=which == "a")
     data = f"{wanted.population}: {people} drawn people, {len(faces)} faces in portraits and groups"

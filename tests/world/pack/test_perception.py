@@ -47,7 +47,7 @@ def test_similarity_is_that_of_norm_crop() -> None:
 def test_recogniser_crop_without_faults_is_norm_crop() -> None:
     kps = (face_align.arcface_dst * 0.5 + 20).astype(np.float32)
     photo = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    ours = recogniser.crop(photo, kps, Still())  # type: ignore[arg-type]
+    ours = recogniser.crop(photo, kps, 0.025, Still())  # type: ignore[arg-type]
     assert np.abs(ours.astype(int) - face_align.norm_crop(photo, kps, 112)).max() <= 2
 
 
@@ -207,7 +207,7 @@ def test_every_face_comes_once_per_epoch_and_batches_repeat() -> None:
         box=np.tile(np.array([30, 30, 90, 90], np.float32), (count, 1)),
         landmarks=np.stack([faces(seed=i) for i in range(count)]),
     )
-    crops = recogniser.Crops(FaceSet((part,)), 4, seed=3)
+    crops = recogniser.Crops(FaceSet((part,)), 4, seed=3, jitter=0.025)
     people = torch.cat([crops(0)["person"], crops(1)["person"]])
     assert sorted(people.tolist()) == list(range(count))
     assert torch.equal(crops(5)["pixels"], crops(5)["pixels"])
