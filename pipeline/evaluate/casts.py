@@ -55,18 +55,19 @@ def read_gallery(folder: Path) -> Gallery:
     )
 
 
-def strangers(cases: Sequence[Case]) -> dict[str, Case]:
-    """For each case another one of as many people and nobody in common, whose cast it is scored against as shuffled.
+def strangers(cases: Sequence[Case]) -> dict[str, list[Wanted]]:
+    """For each case as many other people, nobody in common: the cast that it is scored against as shuffled.
 
-    The next such case in the list's order, so that every cast is used about equally often. Cases for which there is
-    none are left out.
+    They follow one another through the list of everybody, so that all are used about equally often. Cases for which
+    the benchmark has too few other people are left out.
     """
-    found = {}
-    for index, case in enumerate(cases):
+    everybody = list({person.identity_id: person for case in cases for person in case.people}.values())
+    found, start = {}, 0
+    for case in cases:
         names = {person.identity_id for person in case.people}
-        for other in [*cases[index + 1 :], *cases[:index]]:
-            same_size = len(other.people) == len(case.people)
-            if same_size and not names & {person.identity_id for person in other.people}:
-                found[case.case_id] = other
-                break
+        turned = everybody[start:] + everybody[:start]
+        others = [person for person in turned if person.identity_id not in names]
+        if len(others) >= len(case.people):
+            found[case.case_id] = others[: len(case.people)]
+        start = (start + len(case.people)) % len(everybody)
     return found

@@ -94,7 +94,8 @@ class ScoreWorker:
 
     def _shuffled(self, head: Mapping[str, str], seen: Seen, case: Case) -> list[dict[str, Any]]:
         """The same image scored as if a disjoint cast had been asked for: what an unrelated face scores."""
-        asked = evidence(seen, self._gallery.cast(self._strangers[case.case_id], ""), self._gallery)
+        others = [self._gallery.person(other) for other in self._strangers[case.case_id]]
+        asked = evidence(seen, others, self._gallery)
         return [row for row in self._rows(head, case, asked) if row["slot"] >= 0]
 
 

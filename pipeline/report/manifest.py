@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A chart and what it shows."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class DataCard:
     """The data set that the run made."""
 
     facts: tuple[Fact, ...]
     sources: tuple[Fact, ...]  # licence, collection mode and legal basis with photo counts
-    charts: tuple[str, ...]
+    charts: tuple[Chart, ...]
 
 
 def settings_groups(settings: Settings) -> list[Group]:
@@ -181,22 +189,10 @@ def data_card(data: Path) -> DataCard:
         facts,
         tuple(Fact(", ".join(source), f"{count:,} photographs") for source, count in sorted(sources.items())),
         (
-            charts.histogram(people["faces"], list(range(0, most + step + 1, step)), "Faces per person", "faces"),
-            charts.histogram(kept["yaw"], list(range(-90, 91, 10)), "Yaw of the faces kept", "degrees of yaw"),
+            _histogram(people["faces"], list(range(0, most + step + 1, step)), "Faces per person", "faces"),
+            _histogram(kept["yaw"], list(range(-90, 91, 10)), "Yaw of the faces kept", "degrees"),
         ),
     )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(str(each) for each in value)
-    return str(value)
 
 
 def score_groups(folder: Path) -> list[Group]:
@@ -209,3 +205,19 @@ def score_groups(folder: Path) -> list[Group]:
     named = {f"Recogniser {name.upper()}": scale for name, scale in scales.items()}
     groups = {"Fitted on real faces of test people": values, **named}
     return [Group(title, tuple(flat(each))) for title, each in groups.items()]
+
+
+def _histogram(values: Sequence[float], edges: Sequence[float], title: str, unit: str) -> Chart:
+    return Chart(title, charts.histogram(values, edges, title, unit))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value)

@@ -70,6 +70,7 @@ class DifferenceShown:
     """One paired difference; `verdict` is better, worse or not separable."""
 
     metric: str
+    main: bool
     method: str
     other: str
     mean: str
@@ -100,7 +101,7 @@ def shown(cell: board.Cell, cards: Sequence[Card], methods: Sequence[str], wante
         ),
         lines=lines,
         chart=_chart(cell, names, methods),
-        differences=tuple(_difference(each) for each in cell.differences()),
+        differences=tuple(_difference(each, cards) for each in cell.differences()),
     )
 
 
@@ -114,9 +115,8 @@ def number(value: float, unit: str = "") -> str:
     """A number for reading: three digits after the point where they say something; a dash for none."""
     if not np.isfinite(value):
         return "–"
-    if unit in ("10^-3", "100 x cosine"):
-        return f"{value:.1f}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    digits = 1 if unit in ("10^-3", "100 x cosine") else 3
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0 a plain 0
 
 
 def _line(cell: board.Cell, name: str, columns: Sequence[Card], methods: Sequence[str]) -> Line:
@@ -141,11 +141,12 @@ def _chart(cell: board.Cell, names: Sequence[str], methods: Sequence[str]) -> st
     return charts.forest(dots, f"sim_heldout, {cell.protocol}, {cell.people} people")
 
 
-def _difference(each: board.Difference) -> DifferenceShown:
+def _difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown:
     up = each.mean > 0 if each.better == "higher" else each.mean < 0
     apart = each.low > 0 or each.high < 0
     return DifferenceShown(
         each.metric,
+        any(card.main for card in cards if card.name == each.metric),
         each.method,
         each.other,
         f"{each.mean:+.3f}" if np.isfinite(each.mean) else "–",

@@ -106,7 +106,7 @@ def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4)) -> 
 def chosen() -> settings.Settings:
     """The settings that belong to the run."""
     loaded = settings.load()
-    report = replace(loaded.report, draws=200, gallery_cases=6)
+    report = replace(loaded.report, draws=100, gallery_cases=6)
     return replace(loaded, methods=("uniportrait",), bounds=BOUNDS, report=report)
 
 
@@ -225,7 +225,7 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
             asked = score.evidence(seen, gallery.cast(case, protocol), gallery)
             rows += _rows(head | {"method": name}, case, asked)
             if name in METHODS:
-                wrong = score.evidence(seen, gallery.cast(others[case.case_id], ""), gallery)
+                wrong = score.evidence(seen, [gallery.person(each) for each in others[case.case_id]], gallery)
                 shuffled = _rows(head | {"method": f"shuffled_id:{name}"}, case, wrong)
                 rows += [row for row in shuffled if row["slot"] >= 0]
             found += [head | face for face in score._faces(seen.faces, asked)]

@@ -1,0 +1,128 @@
+"""The page: what stands in it, that it fetches nothing, escapes everything, and has the same bytes twice.
+
+The golden page is tests/golden/report.html, scrubbed of fingerprints. To accept a change: look at the page that the
+failing test names, then copy it over the golden one.
+"""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.report import fake_run
+from tests.report.conftest import make
+
+GOLDEN = ROOT / "tests" / "golden" / "report.html"
+
+
+def text(site: Path) -> str:
+    return (site / "index.html").read_text()
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_every_section_is_there(site: Path) -> None:
+    sections = ["results", "differences", "gallery", "failures", "stages", "training", "data", "metrics", "run"]
+    assert re.findall(r'<section id="(\w+)">', text(site)) == sections
+
+
+def test_nothing_is_fetched_from_outside(site: Path) -> None:
+    loaded = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')> ]+)', text(site) + (site / "style.css").read_text())
+    assert loaded
+    assert not [link for link in loaded if re.match(r"(https?:)?//", link)]
+    assert "http" not in (site / "style.css").read_text() + (site / "page.js").read_text()
+
+
+def test_every_file_that_is_shown_exists_and_no_other_picture_does(site: Path) -> None:
+    files = set(re.findall(r'(?:src|href)="((?!#|data:)[^"]+)"', text(site)))
+    assert all((site / name).is_file() for name in files)
+    assert {f"pictures/{path.name}" for path in (site / "pictures").iterdir()} == {
+        name for name in files if name.startswith("pictures/")
+    }
+
+
+def test_every_anchor_leads_somewhere(site: Path) -> None:
+    page = text(site)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_prompts_are_escaped(site: Path) -> None:
+    assert "<b>long</b>" not in text(site)
+    assert "&lt;b&gt;long&lt;/b&gt;" in text(site)
+
+
+def test_bounds_methods_and_foreign_images_stand_in_the_leaderboard(site: Path) -> None:
+    rows = lines(site / "leaderboard.csv")
+    assert list(rows[0]) == ["protocol", "people", "method", "metric", "better", "mean", "low", "high", "n", "missing"]
+    assert {row["method"] for row in rows} == {
+        "uniportrait", "elsewhere", "no_id", "shuffled_id", "shuffled_id:elsewhere", "pasted_reference", "other_photo",
+        "vae_roundtrip",
+    }  # fmt: skip
+    assert {(row["protocol"], row["people"]) for row in rows} == {
+        (protocol, people) for protocol in ("free", "layout") for people in "123"
+    }
+    assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in rows if row["mean"])
+
+
+def test_metrics_for_dvc(site: Path) -> None:
+    values = json.loads((site / "metrics.json").read_text())
+    share = values["results"]["free, 1"]
+    assert share["vae_roundtrip"]["sim_share"] == 1.0
+    assert share["no_id"]["sim_share"] == 0.0
+    assert share["uniportrait"]["sim_heldout"] > share["shuffled_id"]["sim_heldout"]
+    assert values["stages"]["faces"]["Detection recall"] == 1.0
+
+
+def test_plots_for_dvc(site: Path) -> None:
+    rows = lines(site / "plots" / "training.csv")
+    assert len(rows) == 60
+    assert float(rows[0]["loss"]) > float(rows[-1]["loss"])
+    assert (site / "plots" / "similarity.csv").read_text().startswith("method,sim_heldout\n")
+
+
+def test_the_same_run_gives_the_same_bytes(finished: Path, site: Path, tmp_path: Path) -> None:
+    make(finished / "data", tmp_path / "again", fake_run.chosen())
+    one, two = (
+        {path.relative_to(each): path.read_bytes() for path in each.rglob("*") if path.suffix != ".html"}
+        for each in (site / "pictures", tmp_path / "again" / "pictures")
+    )
+    assert one == two
+    for name in ("leaderboard.csv", "differences.csv", "metrics.json", "plots/training.csv"):
+        assert (site / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert scrubbed(text(site)) == scrubbed(text(tmp_path / "again"))
+
+
+def test_missing_parts_are_said_to_be_missing(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "data", tmp_path / "data", ignore=shutil.ignore_patterns("world", "weights"))
+    shutil.rmtree(tmp_path / "data" / "scores" / "uniportrait")
+    make(tmp_path / "data", tmp_path / "site", fake_run.chosen())
+    assert "has no drawn truth" in text(tmp_path / "site")
+    assert "No method of this run was trained here" in text(tmp_path / "site")
+    assert "no scores in this run" in text(tmp_path / "site")
+
+
+def scrubbed(page: str) -> str:
+    """Without what changes with code, weights or a library's JPEG encoder."""
+    page = re.sub(r"pictures/[0-9a-f]{16}", "pictures/0", page)
+    page = re.sub(r"\(commit [^)]*\)", "(commit 0)", page)
+    return re.sub(r"\b[0-9a-f]{16}\b", "0" * 16, page)
+
+
+def structure(page: str) -> str:
+    """The results, gallery and failures of the page; settings and weights change for their own reasons."""
+    page = re.sub(r'<section id="run">.*?</section>', "", scrubbed(page), flags=re.DOTALL)
+    return re.sub(r"<header>.*?</header>", "", page, flags=re.DOTALL)
+
+
+def test_the_golden_page(site: Path, tmp_path: Path) -> None:
+    actual = structure(text(site))
+    if not GOLDEN.exists() or GOLDEN.read_text() != actual:
+        kept = tmp_path / "report.html"
+        kept.write_text(actual)
+        pytest.fail(f"the page differs from {GOLDEN}; look at {kept} and, if it is right, copy it there")
