@@ -186,6 +186,12 @@ def trainable(method: Method, phase: Phase) -> dict[str, float]:
     return {name: found[0] for name, found in rates.items() if found}
 
 
+def parameters(method: Method, phase: Phase) -> int:
+    """How many numbers a phase trains."""
+    names = trainable(method, phase)
+    return sum(parameter.numel() for name, parameter in method.named_parameters() if name in names)
+
+
 def find(name: str) -> tuple[type[Method], Any]:
     """The class and settings of `<method>` or `<method>-<variant>`.
 

@@ -135,6 +135,7 @@ class Train:
     ranks: int  # processes of one thread each
     learning_rate: float
     min_snr_gamma: float  # limit of the timesteps' signal-to-noise weights
+    half: bool  # compute in bfloat16 where that is safe (autocast); weights stay float32
     checkpoint_seconds: float
     preview_images: int
     seed: int

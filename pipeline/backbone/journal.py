@@ -53,8 +53,9 @@ class Journal:
             self._write()
 
     def last(self) -> dict[str, float]:
-        """The loss terms of the last line."""
-        return {name: float(value) for name, value in self._lines[-1].items() if name != "images" and value}
+        """The loss terms of the last line; nothing before the first one."""
+        line = self._lines[-1] if self._lines else {}
+        return {name: float(value) for name, value in line.items() if name != "images" and value}
 
     def show(self, picture: Pixels) -> None:
         """Keep a preview."""

@@ -9,7 +9,7 @@ import math
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,8 @@ class Plan:
     def fingerprint(self) -> str:
         """What the trained weights follow from."""
         _, settings = contract.find(self.method)
-        train = self.train
-        budget = train.images, train.batch, train.ranks, train.learning_rate, train.min_snr_gamma, train.seed
+        shown = ("checkpoint_seconds", "preview_images")  # what changes no weight
+        budget = {name: value for name, value in asdict(self.train).items() if name not in shown}
         code = shards.code_version("pipeline/backbone", "pipeline/method", str(contract.source(self.method)))
         return shards.fingerprint(self.method, settings, budget, self.photo_keys, self.face_keys, code)
 
@@ -130,7 +130,6 @@ class Trainer:
         self.checkpoint = adapter.Checkpoint(plan.out / "checkpoint.safetensors", plan.fingerprint)
         self.seconds, self._started = 0.0, time.monotonic()
         self.last: dict[str, float] = {}
-        self.trained: dict[str, int] = {}
         self._optimiser_state: dict[str, Tensor] = {}
 
     def resume(self) -> tuple[int, int]:
@@ -175,14 +174,15 @@ class Trainer:
             return
         seconds = self.seconds + time.monotonic() - self._started
         plan, seen = self.plan, sum(self.steps) * self.plan.train.batch
-        card = adapter.card(self.method, plan.method, plan.fingerprint, plan.models, seen, plan.train, self.trained)
+        counts = {phase.name: contract.parameters(self.method, phase) for phase in self.phases}
+        card = adapter.card(self.method, plan.method, plan.fingerprint, plan.models, seen, plan.train, counts)
         adapter.save(plan.out, self.method, card)
         measured = {
             "images_seen": seen,
             "seconds": seconds,
             "images_per_second": seen / seconds,
             "peak_memory_mb": peak_memory_mb(),
-            "trainable_parameters": max(self.trained.values(), default=0),
+            "trainable_parameters": max(counts.values(), default=0),
             "loss": self.last,
         }
         shards.write_metrics(plan.out, measured)
@@ -193,7 +193,8 @@ class Trainer:
         gradients.buffer.zero_()
         self.method.train()
         torch.manual_seed(number_of(self._seed(place, data.LAYERS, self.ranks.rank)))
-        terms = self.method.objective(phase, lambda: self._denoise(phase, place, photos))
+        with torch.autocast(self.backbone.device.type, torch.bfloat16, enabled=self.plan.train.half):
+            terms = self.method.objective(phase, lambda: self._denoise(phase, place, photos))
         torch.stack(list(terms.values())).sum().backward()
         for index, value in enumerate(terms.values()):
             gradients.terms[index] = value.detach()
@@ -245,7 +246,6 @@ class Trainer:
         ]
         optimiser = torch.optim.AdamW(groups, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
         adapter.restore(optimiser, self._optimiser_state)
-        self.trained[phase.name] = sum(parameter.numel() for parameter in parameters.values())
         return list(parameters.values()), optimiser
 
     def _checkpoint_due(self, step: int) -> bool:

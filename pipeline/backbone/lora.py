@@ -25,11 +25,11 @@ class LowRank(nn.Module):
 
 
 class AttentionLowRank(nn.Module):
-    """Low-rank changes of the four projections of one attention layer; rank at most a quarter of the layer's width."""
+    """Low-rank changes of the four projections of one attention layer; rank at most two fifths of the layer's width."""
 
     def __init__(self, site: Site, rank: int) -> None:
         super().__init__()
-        rank = min(rank, max(site.hidden // 4, 1))
+        rank = min(rank, max(2 * site.hidden // 5, 1))
         source = site.context or site.hidden
         self.query = LowRank(site.hidden, site.hidden, rank)
         self.key = LowRank(source, site.hidden, rank)

@@ -7,8 +7,9 @@ them into the UNet; in pictures of several people a router in every cross-attent
 person (section 3.3, equations 4 to 6). Stage I trains on pictures of one person, stage II the router and a second
 low-rank set on pictures of several.
 
-Sizes follow the backbone and the encoders: width is the UNet's text width, the structure grid is the image encoder's,
-a low rank is at most a quarter of a layer's width.
+Sizes follow the backbone and the encoders, so that SD 1.5 gets the published ones: width is the UNet's text width, the
+Q-Former has a layer per 128 of it (6 for 768; at least 2), a low rank is at most two fifths of a layer's width (128 for
+320), the structure grid is the image encoder's.
 
 Deviations, and choices where the paper is silent:
 - The paper's structure branch sees the target photo itself (another photo feeds only the intrinsic branch, with
@@ -55,8 +56,8 @@ class Settings:
     """What is particular to UniPortrait."""
 
     queries: int = 16  # ID tokens per person
-    depth: int = 6  # layers of the Q-Former
-    rank: int = 128  # of the low-rank changes
+    depth: int = 0  # layers of the Q-Former; 0: one per 128 of the width, at least two
+    rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     structure: bool = True  # the face structure branch
     path_drop: float = 0.33  # share of training faces without the structure branch
     token_drop: float = 0.33  # share of training faces whose structure tokens are thinned
@@ -122,7 +123,8 @@ class IdEmbedding(nn.Module):
         self.intrinsic = _mlp(intrinsic, width)
         self.structure = _mlp(structure, width) if settings.structure else None
         self.queries = nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
-        self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(settings.depth))
+        depth = settings.depth or max(width // 128, 2)
+        self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(depth))
         self.out = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
 
     def forward(self, intrinsic: Tensor, structure: Tensor, keep: Keep, beta: Tensor) -> Tensor:
@@ -189,7 +191,7 @@ class FaceBranch(nn.Module):
     def _shares(self, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
         if faces.masks is not None:
             return mask_shares(faces.masks, layer.wires.grid(hidden.shape[1]))
-        logits = self.router(hidden, faces)
+        logits = self.router(hidden, faces).float()  # noise and softmax are too coarse in half precision
         if layer.training:
             layer.wires.maps.append(logits.softmax(1))
         return allot(logits, noise=layer.training)[:, : faces.tokens.shape[1]]

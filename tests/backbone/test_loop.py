@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.backbone import loop
-from pipeline.backbone.adapter import CARD, WEIGHTS
+from pipeline.backbone.adapter import CARD, WEIGHTS, Checkpoint
 from pipeline.errors import TrainingError
 from pipeline.settings import Models
 from tests.backbone.conftest import make_plan
@@ -40,15 +40,19 @@ def test_previews_come_at_every_quarter() -> None:
     assert [step for step in range(2) if loop.preview_due(step, 2)] == [0, 1]
 
 
+def trainer_checkpoint(plan: loop.Plan) -> Checkpoint:
+    return Checkpoint(plan.out / "checkpoint.safetensors", plan.fingerprint)
+
+
 def _fit(plan: loop.Plan) -> None:
     loop.fit(plan)
 
 
-def _run_and_kill(plan: loop.Plan) -> None:
-    """Train in another process and end it with SIGKILL once it has written a checkpoint."""
+def _run_and_kill(plan: loop.Plan, phase: int) -> None:
+    """Train in another process and end it with SIGKILL once it has written a checkpoint of a phase."""
     process = multiprocessing.get_context("fork").Process(target=_fit, args=(plan,))
     process.start()
-    while not (plan.out / "checkpoint.safetensors").exists():
+    while (state := trainer_checkpoint(plan).read()) is None or state.phase < phase:
         assert process.is_alive()
         time.sleep(0.005)
     assert process.pid
@@ -56,17 +60,20 @@ def _run_and_kill(plan: loop.Plan) -> None:
     process.join()
 
 
-def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, models: Models) -> None:
-    undisturbed, killed = (make_plan(tmp_path / name, models) for name in ("undisturbed", "killed"))
+@pytest.mark.parametrize(("phase", "half"), [(0, False), (1, True)])
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, models: Models, phase: int, half: bool) -> None:
+    undisturbed, killed = (
+        make_plan(tmp_path / name, models, images=240, half=half) for name in ("undisturbed", "killed")
+    )
     loop.fit(undisturbed)
-    _run_and_kill(killed)
+    _run_and_kill(killed, phase)
     assert not (killed.out / CARD).exists()
     loop.fit(killed)
     for name in (WEIGHTS, CARD, "curve.csv"):
         assert (killed.out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
     assert not (killed.out / "checkpoint.safetensors").exists()
     measured = json.loads((killed.out / "metrics.json").read_text())
-    assert measured["images_seen"] == 160
+    assert measured["images_seen"] == 240
 
 
 def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:

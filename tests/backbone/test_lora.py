@@ -19,8 +19,9 @@ def test_a_change_is_a_product_beside_the_layer() -> None:
     assert torch.allclose(change(linear, states), beside, atol=1e-5)
 
 
-def test_ranks_stay_below_a_quarter_of_the_width() -> None:
-    change = AttentionLowRank(Site("x", 64, 128, 2), rank=128)
-    assert change.query.down.shape == (16, 64)
-    assert change.key.down.shape == (16, 128)
-    assert change.key.up.shape == (64, 16)
+def test_ranks_follow_the_width_up_to_the_one_asked_for() -> None:
+    change = AttentionLowRank(Site("x", 60, 128, 2), rank=128)
+    assert change.query.down.shape == (24, 60)
+    assert change.key.down.shape == (24, 128)
+    assert change.key.up.shape == (60, 24)
+    assert AttentionLowRank(Site("x", 320, 768, 8), rank=128).query.down.shape == (128, 320)  # as published
