@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +11,10 @@ from pipeline import images, records, shards
 from pipeline.crawl import pages, server
 from pipeline.settings import World
 from pipeline.world import gallery, oddities, site
+from tests.crawl.test_walk import Run
 
-WORLD = World(people=3, portraits_per_person=8, groups=2, circle=3, seed=20, photos_per_shard=13)
+HOSTS = ("gallery", "faces", "studio", "friends", "mirror", "busy", "shy", "maze", "closed")
+WORLD = World(people=3, portraits_per_person=8, groups=2, circle=3, seed=20, photos_per_shard=20)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = site.tasks(WORLD)
     site.write_front(folder, tasks)
     worker = site.Photographer(WORLD, folder)
-    assert [worker(task) for task in tasks] == [13, 13]
+    assert [worker(task) for task in tasks] == [20, 6]
     return folder
 
 
@@ -126,6 +129,20 @@ def test_drawing_again_gives_the_same_bytes_and_only_what_is_missing(drawn: Path
     site.Photographer(WORLD, tmp_path)(tasks[1])
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (drawn / path.name).read_bytes()
+
+
+def test_a_polite_crawl_keeps_what_is_offered_and_asks_for_nothing_forbidden(
+    drawn: Path, truth: list[dict], tmp_path: Path
+) -> None:
+    web = SimpleNamespace(write=lambda: drawn)
+    run = Run(web, tmp_path, seeds=["http://gallery.world.test/"], scope=["*.world.test"])
+    kept = {row["sha256"][:16] for row in truth if row["offered"] == "kept"}
+    assert {photo["photo_id"] for photo in run.photos.values()} == kept
+    for row in truth:
+        if row["offered"] != "kept":
+            assert run.outcome(row["url"]) == ("never", row["offered"])
+    assert not [url for url in run.asked if "/private/" in url or "/admin/" in url]
+    assert {url.split("/")[2] for url in run.asked} <= {f"{host}.world.test" for host in HOSTS}
 
 
 def test_metrics_count_what_was_drawn(drawn: Path) -> None:
