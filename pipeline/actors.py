@@ -33,7 +33,7 @@ def connect() -> None:
     """Join the Ray that RAY_ADDRESS names, or start a local one for this process and its children.
 
     Raises:
-        ClusterError: RAY_ADDRESS is set and nothing answers there.
+        ClusterError: nothing answers at RAY_ADDRESS, or a local Ray does not start.
     """
     import ray
 
@@ -71,6 +71,8 @@ def _check_reachable(address: str | None) -> None:
 
 
 def _no_ray(address: str | None, error: Exception) -> ClusterError:
+    if address is None:
+        return ClusterError(f"Ray did not start on this machine ({error}): free memory or processor time, and run again")
     return ClusterError(
         f"no Ray to connect to at RAY_ADDRESS={address} ({error}): start one with `ray start --head`, or unset it"
     )
