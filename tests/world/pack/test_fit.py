@@ -92,13 +92,28 @@ def test_folding_keeps_outputs_and_leaves_no_normalisation() -> None:
 def test_stored_weights_are_halves_and_run_as_floats(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(ConvNorm(3, 16, 3, 2), nn.Flatten())
-    export.halve(fold(net))
+    export.round_weights(fold(net))
     export.store_onnx(net, tmp_path / "net.onnx", (1, 3, 32, 32), {"x": {0: "n"}, "y": {0: "n"}})
     kinds = {
         tensor.data_type for tensor in onnx.load(str(tmp_path / "net.onnx")).graph.initializer if len(tensor.dims) > 1
     }
     assert kinds == {onnx.TensorProto.FLOAT16}
     x = torch.randn(5, 3, 32, 32)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    assert np.abs(session.run(None, {"x": x.numpy()})[0] - net(x).detach().numpy()).max() < 1e-4
+
+
+def test_large_matrices_are_stored_with_eight_bits_that_torch_halves_hold_exactly(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1024, 64))
+    before = net[1].weight.detach().clone()
+    export.round_weights(net)
+    weight = net[1].weight.detach()
+    assert torch.equal(weight, weight.half().float())
+    assert (weight - before).norm() < 0.01 * before.norm()
+    export.store_onnx(net, tmp_path / "net.onnx", (1, 1024), {"x": {0: "n"}, "y": {0: "n"}})
+    assert (tmp_path / "net.onnx").stat().st_size < 1.1 * weight.numel()
+    x = torch.randn(5, 1024)
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
     assert np.abs(session.run(None, {"x": x.numpy()})[0] - net(x).detach().numpy()).max() < 1e-4
 
