@@ -339,7 +339,7 @@ def train(
     training: fit.Training,
 ) -> float:
     """Make the latents, then train; the average is written every ten minutes. Returns the seconds of the training."""
-    key = shards.directory_fingerprint(vae.FOLDER)
+    key = shards.fingerprint(shards.directory_fingerprint(vae.FOLDER), draw.version("p1"))
     work = export.work("backbone")
     found = {kind: moments(coder, part, work / f"{kind}-{key}.npy") for kind, part in data.items()}
     tokens = {kind: tokenize(words, part.captions) for kind, part in data.items()}

@@ -14,7 +14,14 @@ from pipeline.world.pack.draw import Drawn
 
 SIZES = vae.Sizes(channels=(8, 8, 8, 8), latent=4, groups=4)
 TERMS = vae.Terms(
-    face=2.0, gradient=0.5, colour=1.0, features=0.0, identity=0.0, supervised_from=2.0, smooth=0.25, kl=1e-4
+    face=2.0,
+    gradient=0.5,
+    colour=1.0,
+    features=0.0,
+    identity=0.0,
+    supervised_from=2.0,
+    smooth=0.25,
+    kl=1e-4,
 )
 PHASES = [vae.Phase(until=0.5, side=32, batch=4), vae.Phase(until=1.0, side=0, batch=2)]
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=3)
