@@ -151,8 +151,8 @@ IDENTITIES = pa.schema(
         ("face_id", pa.string()),
         ("photo_id", pa.string()),
         ("identity_id", pa.string()),  # null when rejected
-        ("similarity", pa.float32()),  # cosine to the identity's centre
-        ("reject", pa.string()),  # alone, outlier, same_photo_twice, incoherent, ...
+        ("similarity", pa.float32()),  # cosine to the centre of its cluster, that of rejected faces too
+        ("reject", pa.string()),  # same_photo_twice, outlier, incoherent or alone
     ]
 )
 
@@ -161,8 +161,18 @@ PEOPLE = pa.schema(
     [
         ("identity_id", pa.string()),
         ("faces", pa.int32()),
-        ("cohesion", pa.float32()),  # mean cosine of its faces to its centre
-        ("margin", pa.float32()),  # cohesion minus the similarity to the nearest other identity's centre
+        ("cohesion", pa.float32()),  # mean cosine over the pairs of its faces
+        ("margin", pa.float32()),  # cohesion minus the mean cosine to the faces of the nearest other identity
+    ]
+)
+
+# data/identities, changes-*.parquet: what became of the identities of the output before
+CHANGES = pa.schema(
+    [
+        ("identity_id", pa.string()),
+        ("event", pa.string()),  # founded, merged (into the other), split (the other took faces from it) or ended
+        ("other_id", pa.string()),
+        ("faces", pa.int32()),  # founded: all its faces; merged and split: those that the other has now
     ]
 )
 

@@ -92,9 +92,9 @@ class Faces:
 class Identities:
     """Clustering of embeddings into identities; nothing here is fitted on labels."""
 
-    neighbours: int
-    min_faces: int
-    min_cohesion: float
+    neighbours: int  # of each face, by cosine, that are candidates for its person
+    min_faces: int  # fewer make no identity
+    min_cohesion: float  # mean cosine over the pairs of an identity's faces
 
 
 @dataclass(frozen=True)

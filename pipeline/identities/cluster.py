@@ -1,0 +1,36 @@
+"""From embeddings to identities: two looks at who is alike, a level that the data give, and cleaning."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.identities.clean import Cleaned, clean
+from pipeline.identities.likeness import first_look, nearest, people_level, second_look, strangers_level
+from pipeline.identities.linkage import Floats, average_linkage
+from pipeline.settings import Identities
+
+BELOW = 1.5  # how far below the strangers' level clusters may go on merging at most, standard deviations
+
+
+def cluster(vectors: Floats, photos: NDArray, settings: Identities) -> tuple[Cleaned, float]:
+    """Clusters of faces, cleaned, and the level where merging stopped (standard deviations among strangers).
+
+    Clusters end at the strangers' level, where a good recogniser has hardly any pair of either kind. Of a weaker one a
+    part of each person's pairs lies below; then they end where the merges of one person thin out.
+
+    Args:
+        vectors: unit-length embeddings (N, D), N at least 1, in an order that does not depend on how they arrived.
+        photos: the photo of each face (N,).
+    """
+    edges = nearest(vectors, settings.neighbours)
+    level = strangers_level(len(vectors))
+    rough = average_linkage(first_look(vectors), edges, level).cut(level)
+    pairing = second_look(vectors, rough)
+    tree = average_linkage(pairing, edges, level - BELOW)
+    level = max(min(level, people_level(tree.likeness, level)), level - BELOW)
+    return clean(tree.cut(level), pairing, vectors, photos, level, settings), level
+
+
+def canonical(vectors: NDArray[np.float32]) -> Floats:
+    """Embeddings as the clustering takes them: float64, of exactly unit length."""
+    doubles = vectors.astype(np.float64)
+    return doubles / np.linalg.norm(doubles, axis=1, keepdims=True)

@@ -1,0 +1,94 @@
+"""Clustering: people are found, whatever the recogniser's scale, the order of faces and the size of the crowd."""
+
+import numpy as np
+import pytest
+
+from pipeline.agreement import bcubed, pairwise
+from pipeline.identities.cluster import canonical, cluster
+from pipeline.identities.likeness import first_look, nearest, people_level, second_look, strangers_level
+from tests.identities.people import SETTINGS, faces, photos, unit
+
+LONG_TAIL = [30, 20] + [6] * 40 + [2] * 60 + [1] * 60
+
+
+def labels_of(vectors: np.ndarray) -> np.ndarray:
+    found, _ = cluster(canonical(vectors.astype(np.float32)), photos(len(vectors)), SETTINGS)
+    return found.labels
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.6])
+@pytest.mark.parametrize("spread", [0.5, 0.8])
+def test_people_are_found_whatever_the_scale_of_cosines(offset: float, spread: float) -> None:
+    vectors, who = faces(LONG_TAIL, spread, offset)
+    labels = labels_of(vectors)
+    assert pairwise(labels, who).f > 0.97
+    assert bcubed(labels, who).f > 0.97
+
+
+def test_a_weaker_recogniser_still_finds_most() -> None:
+    # In 24 dimensions strangers' cosines spread by 0.2, and half of the pairs of one person are not above their level.
+    vectors, who = faces([8] * 100, spread=0.6, dimension=24)
+    assert pairwise(labels_of(vectors), who).f > 0.7
+
+
+def test_an_album_of_few_people_is_not_taken_for_strangers() -> None:
+    vectors, who = faces([40] * 10, spread=0.8)
+    assert pairwise(labels_of(vectors), who).f > 0.95
+
+
+def test_order_does_not_matter_once_faces_are_sorted_by_name() -> None:
+    vectors, _ = faces(LONG_TAIL, 0.8)
+    order = np.random.default_rng(0).permutation(len(vectors))
+    shuffled, back = vectors[order], np.argsort(order)
+    assert (labels_of(shuffled[back]) == labels_of(vectors)).all()
+
+
+def test_single_precision_noise_does_not_matter() -> None:
+    vectors, _ = faces(LONG_TAIL, 0.8)
+    noisy = vectors + np.random.default_rng(0).normal(size=vectors.shape) * 1e-6
+    assert (labels_of(noisy) == labels_of(vectors)).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_almost_no_faces(count: int) -> None:
+    found, _ = cluster(faces([1] * count)[0], photos(count), SETTINGS)
+    assert (found.reject == "alone").all()
+
+
+def test_likeness_counts_deviations_among_strangers() -> None:
+    # 5 of 500 faces are one person's; the rest are strangers whose likeness must be standard normal.
+    vectors, who = faces([5] + [1] * 495, spread=0.3, offset=0.5)
+    for pairing in (first_look(vectors), second_look(vectors, who)):
+        strangers = np.array([[i, j] for i in range(5, 105) for j in range(105, 205)])
+        likeness = pairing.mean(strangers, np.ones(len(vectors), np.int64))
+        assert likeness.mean() == pytest.approx(0, abs=0.15)
+        assert likeness.std() == pytest.approx(1, abs=0.15)
+        assert pairing.mean(np.array([[0, 1]]), np.ones(len(vectors), np.int64))[0] > 4
+
+
+def test_a_person_of_many_photos_is_no_crowd() -> None:
+    vectors, who = faces([200] + [1] * 200, spread=0.8)
+    one = np.ones(len(vectors), np.int64)
+    pair = np.array([[0, 1]])
+    by_face = second_look(vectors, np.arange(len(vectors))).mean(pair, one)[0]
+    assert second_look(vectors, who).mean(pair, one)[0] > 1.5 * by_face
+
+
+def test_the_strangers_level_is_a_quartile_of_the_largest() -> None:
+    largest = np.random.default_rng(0).normal(size=(2000, 500)).max(axis=1)
+    assert (largest < strangers_level(500)).mean() == pytest.approx(0.75, abs=0.03)
+    assert strangers_level(100) < strangers_level(10_000)
+
+
+def test_the_level_of_people_follows_their_mode() -> None:
+    merges = np.random.default_rng(0).normal(5.0, 0.6, 3000)
+    assert people_level(merges, 3.8) == pytest.approx(3.8, abs=0.4)
+    assert people_level(merges[merges > 9], 3.8) == np.inf
+    # Only strangers' merges, ever fewer above the level: no mode to go by.
+    assert people_level(3.8 + np.random.default_rng(0).exponential(0.3, 500), 3.8) == np.inf
+
+
+def test_neighbours_are_exact_pairs() -> None:
+    vectors = unit(np.array([[1, 0.0], [1, 0.1], [0, 1], [0.1, 1]]))
+    assert nearest(vectors, 1).tolist() == [[0, 1], [2, 3]]
+    assert len(nearest(vectors, 80)) == 6
