@@ -173,11 +173,28 @@ class _Pool:
 
 
 class _Actor:
-    """Runs a worker in the driver's folder: a Ray started by hand runs its processes wherever it was started."""
+    """Runs a worker in the driver's folder: a Ray started by hand runs its processes wherever it was started.
+
+    The worker is built by the first call, not by the constructor: what goes wrong then is the error of a task, with
+    its own sentence, and not the death of an actor that would be started again and again.
+    """
 
     def __init__(self, make_worker: Callable[[], Callable[[Any], Any]], folder: str) -> None:
         os.chdir(folder)
-        self._worker = make_worker()
+        self._make_worker = make_worker
+        self._worker: Callable[[Any], Any] | None = None
+        self._error: LikenessError | None = None
 
     def call(self, task: Any) -> Any:
+        if self._error:
+            raise self._error
+        if self._worker is None:
+            self._worker = self._built()
         return self._worker(task)
+
+    def _built(self) -> Callable[[Any], Any]:
+        try:
+            return self._make_worker()
+        except LikenessError as error:
+            self._error = error
+            raise

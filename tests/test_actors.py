@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import actors
-from pipeline.errors import ClusterError, ShardError
+from pipeline.errors import ClusterError, MissingInput, ShardError
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -50,6 +50,22 @@ def test_one_bad_task_costs_no_good_one(tmp_path: Path) -> None:
         for value in actors.map_shards(functools.partial(Worker, tmp_path), [13, 1, 2, 3], "test"):
             found.append(value)
     assert sorted(found) == [2, 4, 6]
+
+
+class Unbuildable:
+    def __init__(self, log: Path) -> None:
+        with log.open("a") as lines:
+            lines.write("built\n")
+        raise MissingInput("no weights")
+
+    def __call__(self, task: int) -> int:
+        return task
+
+
+def test_a_worker_that_cannot_be_built_says_why_once_per_actor(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="no weights"):
+        list(actors.map_shards(functools.partial(Unbuildable, tmp_path / "log"), range(20), "test", workers=2))
+    assert len((tmp_path / "log").read_text().splitlines()) <= 2
 
 
 def test_workers_have_one_thread_and_the_drivers_folder() -> None:
