@@ -84,7 +84,8 @@ def fit(plan: Plan, ranks: Ranks = ALONE) -> None:
     trainer = Trainer(plan, ranks)
     first, step = trainer.resume()
     for number, phase in list(enumerate(trainer.phases))[first:]:
-        trainer.run(number, phase, step)
+        if trainer.steps[number]:
+            trainer.run(number, phase, step)
         step = 0
     trainer.finish()
 
