@@ -20,6 +20,7 @@ KINDS = {
     "duplicate": "doubled",
     "unlike": "least similar",
 }
+PER_METRIC = ("swap", "confusion", "duplicate")  # kinds that are a metric of that name
 WORST = 6  # of each kind, method, protocol and number of people
 LEAST_SIMILAR = 6
 
@@ -87,7 +88,7 @@ class Tally:
     protocol: str
     people: int
     images: int
-    counts: Mapping[str, int]
+    counts: Mapping[str, int | None]  # None where a kind cannot occur: no swaps without a layout
 
 
 class Exhibition:
@@ -174,27 +175,28 @@ def troubles(scores: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame({"similarity": means.reindex(wide.index), "no_image": absent}, index=wide.index)
     table["no_face"] = above("no_face") & ~absent
     table["wrong_count"] = above("count_error") & ~absent & ~table["no_face"]
-    for kind in ("swap", "confusion", "duplicate"):
+    for kind in PER_METRIC:
         table[kind] = above(kind)
     order = table["similarity"].groupby(level=[0, 1, 2]).rank(method="first")
     table["unlike"] = order <= LEAST_SIMILAR
     return table.reset_index()
 
 
-def tallies(table: pd.DataFrame) -> list[Tally]:
+def tallies(table: pd.DataFrame, scores: pd.DataFrame) -> list[Tally]:
     """Counts per method, protocol and number of people; the least similar are no failure in themselves."""
-    kinds = [kind for kind in KINDS if kind != "unlike"]
-    groups = [own for _, own in table.groupby(["method", "protocol", "people"])]
-    return [
-        Tally(
-            str(own["method"].iloc[0]),
-            str(own["protocol"].iloc[0]),
-            int(own["people"].iloc[0]),
-            len(own),
-            {kind: int(own[kind].sum()) for kind in kinds},
-        )
-        for own in groups
-    ]
+    known = set(scores[["protocol", "people", "metric"]].drop_duplicates().itertuples(index=False, name=None))
+    return [_tally(own, known) for _, own in table.groupby(["method", "protocol", "people"])]
+
+
+def _tally(own: pd.DataFrame, known: set[tuple[str, int, str]]) -> Tally:
+    method, protocol, people = (own[name].iloc[0] for name in ("method", "protocol", "people"))
+    counts: dict[str, int | None] = {}
+    for kind in KINDS:
+        if kind in PER_METRIC and (protocol, people, kind) not in known:
+            counts[kind] = None
+        elif kind != "unlike":
+            counts[kind] = int(own[kind].sum())
+    return Tally(str(method), str(protocol), int(people), len(own), counts)
 
 
 def worst(table: pd.DataFrame) -> list[tuple[str, str, str, tuple[str, ...]]]:

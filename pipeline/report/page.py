@@ -87,7 +87,7 @@ def gather(sources: Sources, album: Album) -> Page:
         bounds=[manifest.Fact(name, note) for name, note in tables.BOUNDS.items()],
         gallery=[exhibition.show(*key) for key in keys],
         kinds=cases.KINDS,
-        tallies=cases.tallies(trouble),
+        tallies=cases.tallies(trouble, inputs.scores),
         failures=list(cases.failures(exhibition, chosen)),
         figures=_by_stage(sources.figures),
         stages=manifest.stage_groups(data),

@@ -138,7 +138,9 @@ def _number(found: board.Estimate | None, card: Card) -> Number | None:
 def _chart(cell: board.Cell, names: Sequence[str], methods: Sequence[str]) -> str:
     rows = [(name, cell.estimates[key].row) for name in names if (key := ("sim_heldout", name)) in cell.estimates]
     dots = [charts.Dot(name, row.mean, row.low, row.high, kind_of(name, methods)) for name, row in rows]
-    return charts.forest(dots, f"sim_heldout, {cell.protocol}, {cell.people} people")
+    return charts.forest(
+        dots, f"sim_heldout, {cell.protocol}, {cell.people} {'person' if cell.people == 1 else 'people'}"
+    )
 
 
 def _difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown:

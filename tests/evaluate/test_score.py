@@ -1,0 +1,199 @@
+"""From images to rows of scores, with toy models: red cells for faces, blueness for identity."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline import benchmark, images, records, settings, shards
+from pipeline.benchmark import Benchmark, Case
+from pipeline.errors import MissingInput
+from pipeline.evaluate import folder, plan, summary
+from pipeline.evaluate.real import RealWorker
+from pipeline.evaluate.score import ScoreWorker
+from tests import fairness_data, toy_pack
+from tests.backbone import tiny
+
+BLUE = {"a": 0, "b": 85, "c": 170, "d": 255}
+LEFT, RIGHT = (1, 1), (5, 1)  # cells of the layout's two places
+CASES = [
+    fairness_data.case("a", "b", index=0),
+    fairness_data.case("c", "d", index=1),
+    fairness_data.case("a", "c", index=2),
+]
+METRICS = ("identity", "headcount", "confusion", "prompt")
+
+
+def picture(cells: dict[tuple[int, int], int], seed: int = 0) -> np.ndarray:
+    return toy_pack.photo(256, 128, cells, seed)
+
+
+def sample(name: str, number: int) -> dict:
+    face = dict.fromkeys(records.face_struct(8, 2, 2).names) | {
+        "face_id": f"{name}{number}-0", "identity_id": f"{name}", "box": [64.0, 32.0, 96.0, 64.0],
+        "keypoints": [64 + 32 * share if index % 2 == 0 else 32 + 32 * share
+                      for index, share in enumerate(np.ravel(toy_pack.KEYPOINTS))],
+    }  # fmt: skip
+    data = images.encode_png(picture({(2, 1): BLUE[name]}, seed=number))
+    row = {"photo_id": f"{name}{number}", "image": {"bytes": data, "path": "p.png"}, "width": 256, "height": 128}
+    return row | {"caption": "a person", "split": "test", "faces": [face], "reject": None}
+
+
+def generated(case: Case, protocol: str, cells: dict[tuple[int, int], int] | None) -> dict:
+    data = images.encode_png(picture(cells, seed=9)) if cells is not None else b""
+    reject = None if cells is not None else "out of memory"
+    row = {"case_id": case.case_id, "protocol": protocol, "method": "ours", "width": 256, "height": 128}
+    return row | {"image": {"bytes": data, "path": "p.png"}, "reject": reject}
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
+    models = tmp_path_factory.mktemp("models")
+    (models / "faces").mkdir()
+    tiny.clip(models / "clip")
+    toy_pack.write(models / "faces")
+    loaded, faces = settings.load(), str(models / "faces")
+    chosen = replace(loaded.models, recogniser_b=faces, recogniser_c=faces, image_text=str(models / "clip"))
+    return replace(loaded, models=chosen, metrics=METRICS, evaluate=replace(loaded.evaluate, detector_size=256))
+
+
+@pytest.fixture(scope="module")
+def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Samples, images of one method, and their scores. Treat as read-only."""
+    root = tmp_path_factory.mktemp("data")
+    schema = records.samples(8, 2, 2)
+    rows = [sample(name, number) for name in BLUE for number in range(5)]
+    shards.write(root / "samples" / "test-0.parquet", pa.Table.from_pylist(rows, schema=schema), schema)
+    benchmark.save(Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES)), root / "samples" / benchmark.FILE)
+    made = [
+        generated(CASES[0], "layout", {LEFT: BLUE["a"], RIGHT: BLUE["b"]}),
+        generated(CASES[1], "layout", {LEFT: BLUE["d"], RIGHT: BLUE["c"]}),
+        generated(CASES[2], "layout", None),
+        generated(CASES[0], "free", {(3, 2): BLUE["a"]}),
+        generated(CASES[1], "free", {}),
+        generated(CASES[2], "free", {LEFT: BLUE["a"], (3, 1): BLUE["a"], RIGHT: BLUE["c"]}),
+    ]
+    path = root / "images" / "ours" / "images-0.parquet"
+    shards.write(path, pa.Table.from_pylist(made, schema=records.IMAGES), records.IMAGES)
+    score(root, params)
+    return root
+
+
+def score(root: Path, params: settings.Settings, method: str = "ours") -> None:
+    real = plan.real_tasks(params, root / "samples")
+    for task in shards.missing(root / "scores" / "real", "faces", real):
+        RealWorker(params.models, params.evaluate, str(root / "scores" / "real"))(task.inputs)
+    worker = ScoreWorker(params.models, params.evaluate, params.metrics, str(root / "samples"), str(root / "scores"))
+    for task in plan.score_tasks(params, method, root / "samples", root / "images", real):
+        worker(task.inputs)
+
+
+def values(data: Path, metric: str, case: int, protocol: str, method: str = "ours") -> list[float]:
+    table = shards.read_all(data / "scores" / "ours", "scores").to_pandas()
+    chosen = (table["metric"] == metric) & (table["case_id"] == CASES[case].case_id)
+    chosen &= (table["protocol"] == protocol) & (table["method"] == method)
+    return table[chosen].sort_values("slot")["value"].tolist()
+
+
+def test_the_right_people_in_the_right_places(data: Path) -> None:
+    assert values(data, "sim_heldout", 0, "layout") == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert values(data, "swap", 0, "layout") == [0.0, 0.0]
+    assert values(data, "count_exact", 0, "layout") == [1.0]
+
+
+def test_swapped_people_are_themselves_but_in_the_wrong_places(data: Path) -> None:
+    assert values(data, "sim_heldout", 1, "layout") == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert values(data, "swap", 1, "layout") == [1.0, 1.0]
+    assert values(data, "confusion", 1, "layout") == [0.0, 0.0]
+
+
+def test_an_image_that_is_not_there_is_two_missing_people(data: Path) -> None:
+    assert values(data, "sim_heldout", 2, "layout") == [0.0, 0.0]
+    assert values(data, "no_face", 2, "layout") == [1.0]
+    assert values(data, "clip_t", 2, "layout") == [0.0]
+
+
+def test_one_face_of_two(data: Path) -> None:
+    assert values(data, "sim_heldout", 0, "free") == pytest.approx([1.0, 0.0], abs=1e-3)
+    assert values(data, "count_error", 0, "free") == [1.0]
+
+
+def test_an_empty_picture_is_there_but_has_nobody(data: Path) -> None:
+    assert values(data, "no_face", 1, "free") == [1.0]
+    table = shards.read_all(data / "scores" / "ours", "scores").to_pandas()
+    own = table[(table["case_id"] == CASES[1].case_id) & (table["protocol"] == "free")]
+    assert not own[own["metric"] == "clip_t"]["missing"].any()
+
+
+def test_a_person_twice_is_a_double(data: Path) -> None:
+    assert values(data, "duplicate", 2, "free") == [1.0]
+    assert values(data, "count_error", 2, "free") == [1.0]
+    found = shards.read_all(data / "scores" / "ours", "found").to_pandas()
+    own = found[(found["case_id"] == CASES[2].case_id) & (found["protocol"] == "free")]
+    assert sorted(own["slot"]) == [-1, 0, 1]
+
+
+def test_without_a_layout_there_are_no_swaps(data: Path) -> None:
+    assert values(data, "swap", 0, "free") == []
+
+
+def test_shuffled_casts_are_scored_per_person_and_lower(data: Path) -> None:
+    shuffled = values(data, "sim_heldout", 0, "layout", "shuffled_id:ours")
+    assert len(shuffled) == 2
+    assert max(shuffled) < 0.95
+    assert values(data, "clip_t", 0, "layout", "shuffled_id:ours") == []
+
+
+def test_set_features_are_kept_of_images_that_are_there(data: Path) -> None:
+    features = shards.read_all(data / "scores" / "ours", "features").to_pandas()
+    assert len(features) == 5
+    assert set(shards.read_all(data / "scores" / "real", "features")["people"].to_pylist()) == {1}
+
+
+def test_scoring_again_gives_the_same_bytes(data: Path, params: settings.Settings) -> None:
+    before = {path: path.read_bytes() for path in (data / "scores" / "ours").glob("*.parquet")}
+    score(data, params)
+    assert {path: path.read_bytes() for path in (data / "scores" / "ours").glob("*.parquet")} == before
+
+
+def test_other_settings_make_other_shards(data: Path, params: settings.Settings) -> None:
+    real = plan.real_tasks(params, data / "samples")
+    stricter = replace(params, evaluate=replace(params.evaluate, detector_threshold=0.7))
+    assert plan.real_tasks(stricter, data / "samples")[0].key != real[0].key
+    fewer = replace(params, metrics=("identity",))
+    keys = [plan.score_tasks(each, "ours", data / "samples", data / "images", real)[0].key for each in (params, fewer)]
+    assert keys[0] != keys[1]
+
+
+def test_summaries(data: Path) -> None:
+    found = summary.of(data / "scores" / "ours")
+    assert found["images"] == 3
+    assert found["means"]["layout"]["2"]["sim_heldout"] == pytest.approx(4 / 6, abs=1e-3)
+    scales = summary.of_real(data / "scores" / "real")["calibration"]
+    assert scales["b"]["same"] > scales["b"]["stranger"]
+
+
+def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.Settings, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    file = tmp_path / "theirs" / f"{CASES[0].case_id}.png"
+    file.write_bytes(images.encode_png(picture({LEFT: BLUE["a"], RIGHT: BLUE["b"]}, seed=9)))
+    (tmp_path / "theirs" / f"{CASES[1].case_id}.png").write_bytes(b"no image")
+    assert folder.take_in(tmp_path / "theirs", "theirs", "layout", CASES, data / "images") == 2
+    score(data, params, "theirs")
+    rows = shards.read_all(data / "scores" / "theirs", "scores").to_pandas()
+    own = rows[(rows["metric"] == "sim_heldout") & (rows["method"] == "theirs")]
+    assert own.groupby("case_id")["value"].mean().tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-3)
+    assert own["missing"].sum() == 4
+
+
+def test_a_folder_without_any_case(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="named after the cases"):
+        folder.take_in(tmp_path, "theirs", "free", CASES, tmp_path / "images")
+
+
+def test_the_schema_opens_in_pandas(data: Path) -> None:
+    table = pd.read_parquet(next((data / "scores" / "ours").glob("scores-*.parquet")))
+    assert list(table.columns) == records.SCORES.names
