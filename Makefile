@@ -1,9 +1,9 @@
 # make demo    set up, run the whole flow in the world profile, say where the report is
 # make test    set up, run the tests
+# make test-flow   the whole flow on a tiny world, with kills
 # make check   ruff and mypy
 # make pack    rebuild the world's model pack from nothing (hours; resumes)
 # make published   the published run (hours; resumes)
-# make bench   side-by-side measurements
 PYTHON ?= python3.11
 KEY := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
 VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/likeness/$(KEY)
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) DVC_NO_ANALYTICS=1
 
-.PHONY: setup demo test check pack published bench real
+.PHONY: setup demo test test-flow check pack published real
 .DEFAULT_GOAL := demo
 
 setup: $(VENV)/.ready
@@ -30,6 +30,10 @@ demo: setup
 test: setup
 	$(RUN) $(BIN)/python -m pytest
 
+# The whole flow on a tiny world: twice, with every stage killed, and as a job on a Ray started by hand.
+test-flow: setup
+	$(RUN) $(BIN)/python -m pytest -m slow
+
 check: setup
 	$(RUN) $(BIN)/ruff check .
 	$(RUN) $(BIN)/ruff format --check .
@@ -47,6 +51,3 @@ published: setup
 
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
-
-bench: setup
-	$(RUN) $(BIN)/python -m pytest tests/benchmarks -m "" --benchmarks

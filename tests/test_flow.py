@@ -76,8 +76,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_command_makes_a_report(project: Path) -> None:
     page = (project / "reports/latest/index.html").read_text()
     assert "uniportrait" in page
-    rows = list(csv.DictReader((project / "reports/latest/leaderboard.csv").open()))
-    assert list(rows[0]) == "protocol people method metric better mean low high n missing".split()
+    rows = list(csv.DictReader((project / "reports/latest/leaderboard.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["protocol", "people", "method", "metric", "better", "mean", "low", "high", "n", "missing"]
     assert {"uniportrait", "no_id", "shuffled_id", "pasted_reference", "other_photo", "vae_roundtrip"} <= {
         row["method"] for row in rows
     }
