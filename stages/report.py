@@ -29,7 +29,7 @@ def main() -> None:
     figures = audit.audit(DATA, load_head(params.models.head))
     shutil.rmtree(LATEST, ignore_errors=True)
     LATEST.mkdir(parents=True)
-    export.write(LATEST, cells, inputs.cards, figures, params, DATA / "weights")
+    export.write(LATEST, cells, inputs, figures, params, DATA / "weights")
     gathered = page.gather(page.Sources(DATA, params, cases, inputs, cells, figures), Album(LATEST))
     page.write_assets(LATEST)
     (LATEST / "index.html").write_text(page.render(gathered))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pipeline import shards
-from pipeline.metric import Card
 from pipeline.report import board, manifest, tables
 from pipeline.report.audit import Figure
 from pipeline.settings import Settings
@@ -18,7 +17,7 @@ from pipeline.settings import Settings
 def write(
     folder: Path,
     cells: Sequence[board.Cell],
-    cards: Sequence[Card],
+    inputs: board.Inputs,
     figures: Sequence[Figure],
     settings: Settings,
     weights: Path,
@@ -29,7 +28,8 @@ def write(
     differences = [each for cell in cells for each in cell.differences()]
     names = [field.name for field in fields(board.Difference)]
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
-    shards.write_metrics(folder, {"results": tables.main_numbers(cells, cards), "stages": audited(figures)})
+    numbers = tables.main_numbers(cells, inputs.cards, inputs.methods)
+    shards.write_metrics(folder, {"results": numbers, "stages": audited(figures)})
     similarity = [
         (f"{row.protocol}, {row.people}: {row.method}", row.mean)
         for row in rows

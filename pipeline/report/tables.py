@@ -158,13 +158,15 @@ def _difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShow
     )
 
 
-def main_numbers(cells: Sequence[board.Cell], cards: Sequence[Card]) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    """ "protocol, people" -> method -> main metric -> mean: what metrics.json and `dvc metrics show` hold."""
+def main_numbers(
+    cells: Sequence[board.Cell], cards: Sequence[Card], methods: Sequence[str]
+) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+    """<protocol>_<people> -> method -> main metric -> mean, for metrics.json; bounds stand in leaderboard.csv."""
     main = [card.name for card in cards if card.main]
     result: dict[str, dict[str, dict[str, float]]] = {}
     for cell in cells:
         for (metric, method), found in cell.estimates.items():
-            if metric in main and np.isfinite(found.row.mean):
-                place = result.setdefault(f"{cell.protocol}, {cell.people}", {})
+            if metric in main and method in methods and np.isfinite(found.row.mean):
+                place = result.setdefault(f"{cell.protocol}_{cell.people}", {})
                 place.setdefault(method, {})[metric] = found.row.mean
     return result

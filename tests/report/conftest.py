@@ -18,7 +18,7 @@ def make(data: Path, out: Path, chosen: settings.Settings) -> None:
     cells = board.cells(inputs)
     figures = audit.audit(data, load_head(chosen.models.head))
     out.mkdir(parents=True)
-    export.write(out, cells, inputs.cards, figures, chosen, data / "weights")
+    export.write(out, cells, inputs, figures, chosen, data / "weights")
     gathered = page.gather(page.Sources(data, chosen, cases, inputs, cells, figures), Album(out))
     page.write_assets(out)
     (out / "index.html").write_text(page.render(gathered))

@@ -1,0 +1,45 @@
+"""Numbers and verdicts as text."""
+
+import pytest
+
+from pipeline.metric import Card
+from pipeline.report import board, tables
+
+UP = Card("sim", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0", main=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.12345, "cosine", "0.123"),
+        (-0.0001, "cosine", "0.000"),
+        (31.26, "100 x cosine", "31.3"),
+        (float("nan"), "", "–"),
+    ],
+)
+def test_numbers(value: float, unit: str, expected: str) -> None:
+    assert tables.number(value, unit) == expected
+
+
+@pytest.mark.parametrize(
+    ("better", "low", "high", "verdict"),
+    [("higher", 0.1, 0.3, "better"), ("lower", 0.1, 0.3, "worse"), ("higher", -0.1, 0.5, "not separable")],
+)
+def test_a_difference_is_judged_by_its_interval_and_direction(
+    better: str, low: float, high: float, verdict: str
+) -> None:
+    each = board.Difference("free", 1, "sim", better, "ours", "theirs", 0.2, low, high, 0.01)
+    assert tables._difference(each, [UP]).verdict == verdict
+
+
+def test_methods_stand_before_bounds_and_bounds_from_floor_to_ceiling() -> None:
+    names = {"vae_roundtrip", "theirs", "no_id", "ours", "shuffled_id:theirs", "shuffled_id"}
+    assert tables.order(names, ["ours", "theirs"]) == [
+        "ours", "theirs", "no_id", "shuffled_id", "vae_roundtrip", "shuffled_id:theirs",
+    ]  # fmt: skip
+
+
+def test_kinds() -> None:
+    assert [tables.kind_of(name, ["ours"]) for name in ("ours", "no_id", "shuffled_id", "shuffled_id:x")] == [
+        "method", "bound", "shuffled", "shuffled",
+    ]  # fmt: skip
