@@ -84,7 +84,7 @@ class Faces:
     landmark_weights: str  # directory with face-alignment's weight files; empty with landmarks: recogniser
     min_score: float  # of the detector, below which a row is rejected
     min_face: int  # pixels, shorter side of the box
-    min_sharpness: float  # spread of the Laplacian over spread of the grey level: sharp photos have 0.1 to 0.4
+    min_sharpness: float  # spread of the Laplacian over spread of the grey level: most photos have 0.15 to 0.7
     max_yaw: float  # degrees
 
 
@@ -135,6 +135,7 @@ class Train:
     ranks: int  # processes of one thread each
     learning_rate: float
     min_snr_gamma: float  # limit of the timesteps' signal-to-noise weights
+    face_weight: float  # how much more a position within a face counts in the loss
     half: bool  # compute in bfloat16 where that is safe (autocast); weights stay float32
     checkpoint_seconds: float
     preview_images: int
