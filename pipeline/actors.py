@@ -72,9 +72,7 @@ def _check_reachable(address: str | None) -> None:
 
 def _no_ray(address: str | None, error: Exception) -> ClusterError:
     if address is None:
-        return ClusterError(
-            f"Ray did not start on this machine ({error}): free memory or processor time, and run again"
-        )
+        return ClusterError(f"Ray did not start on this machine ({error}): free memory or processor time, run again")
     return ClusterError(
         f"no Ray to connect to at RAY_ADDRESS={address} ({error}): start one with `ray start --head`, or unset it"
     )

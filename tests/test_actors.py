@@ -45,10 +45,9 @@ def test_a_task_that_always_kills_ends_as_an_error(tmp_path: Path) -> None:
 
 
 def test_one_bad_task_costs_no_good_one(tmp_path: Path) -> None:
-    found = []
+    found: list[int] = []
     with pytest.raises(ShardError, match="13 is corrupt"):
-        for value in actors.map_shards(functools.partial(Worker, tmp_path), [13, 1, 2, 3], "test"):
-            found.append(value)
+        found.extend(actors.map_shards(functools.partial(Worker, tmp_path), [13, 1, 2, 3], "test"))
     assert sorted(found) == [2, 4, 6]
 
 
