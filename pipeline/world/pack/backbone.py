@@ -282,7 +282,7 @@ def sample(
     seeds: Sequence[int],
     width: int,
     steps: int = 20,
-    guidance: float = 3.0,
+    guidance: float = 2.0,
 ) -> NDArray[np.uint8]:
     """One image (128, width) per prompt and seed: uint8 (N, 128, width, 3)."""
     made = []
