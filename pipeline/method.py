@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch, Condition, Floats, Reference
-from pipeline.backbone.inject import AttentionLayer, Wires, attach
+from pipeline.backbone.inject import AttentionLayer, Wires, attach, box_masks
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.encoders.image_text import ImageText
 from pipeline.encoders.recogniser import Recogniser
@@ -81,15 +81,26 @@ class Step:
     target: Tensor  # (B, C, h, w)
     prediction: Tensor  # (B, C, h, w)
     weights: Tensor  # (B,) of the timesteps
+    face_weight: float  # how much more a position within a face counts
     maps: Sequence[Any]  # what the method's layers left
     backbone: Backbone
 
     def diffusion(self, mask: Tensor | None = None) -> Tensor:
-        """The weighted squared error of the prediction, the mean over `mask` (B, 1, h, w) where one is given."""
+        """The weighted squared error of the prediction, the mean over `mask` (B, 1, h, w) where one is given.
+
+        A position within a face counts 1 + `face_weight` times, the same for every method: identity is there.
+        """
         error = (self.prediction - self.target).square().mean(1, keepdim=True)
-        mask = torch.ones_like(error) if mask is None else mask
-        each = (error * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1.0)
+        counts = 1 + self.face_weight * self.inside()
+        counts = counts if mask is None else counts * mask
+        each = (error * counts).sum((1, 2, 3)) / counts.sum((1, 2, 3)).clamp(min=1.0)
         return (each * self.weights).mean()
+
+    def inside(self) -> Tensor:
+        """Which positions lie within the box of a face, (B, 1, h, w)."""
+        if self.batch.places is None:
+            return torch.zeros_like(self.latents[:, :1])
+        return box_masks(self.batch.places.boxes, self.batch.size).amax(1, keepdim=True)
 
     def clean(self) -> Tensor:
         """The clean latents that the prediction means, (B, C, h, w)."""

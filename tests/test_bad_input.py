@@ -26,7 +26,7 @@ def crawl_one(project: Path) -> Path:
     import numpy as np
     import pyarrow as pa
 
-    row = {name: "" for name in records.PHOTOS.names} | {"photo_id": "a" * 16, "width": 64, "height": 64, "phash": 0}
+    row = dict.fromkeys(records.PHOTOS.names, "") | {"photo_id": "a" * 16, "width": 64, "height": 64, "phash": 0}
     pixels = np.full((64, 64, 3), 128, np.uint8)
     row["image"] = {"bytes": images.encode_png(pixels), "path": "a.png"}
     path = project / "data/crawl/photos-one.parquet"
@@ -64,7 +64,7 @@ def test_a_misspelt_setting(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["faces", "shapes", "train"])
 def test_a_missing_model(project: Path, name: str) -> None:
-    nowhere = {key: "nowhere" for key in ("recogniser_a", "head", "backbone", "image_text")}
+    nowhere = dict.fromkeys(("recogniser_a", "head", "backbone", "image_text"), "nowhere")
     override(project, models=nowhere)
     said = stage(project, name, *(["uniportrait"] if name == "train" else []))
     assert said.startswith("error: ")

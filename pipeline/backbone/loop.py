@@ -231,6 +231,7 @@ class Trainer:
             target=self.backbone.target(latents, noise, times),
             prediction=prediction,
             weights=self.backbone.weights(times, self.plan.train.min_snr_gamma),
+            face_weight=self.plan.train.face_weight,
             maps=self.method.wires.maps,
             backbone=self.backbone,
         )

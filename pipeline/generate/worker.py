@@ -17,7 +17,7 @@ import torch
 from pipeline import records, shards
 from pipeline.backbone import adapter, sample
 from pipeline.backbone.batch import Batch, Places, collate, moved
-from pipeline.backbone.inject import box_masks
+from pipeline.backbone.inject import region_masks
 from pipeline.backbone.load import Backbone, load
 from pipeline.benchmark import Case, layout_of
 from pipeline.benchmark import load as load_cases
@@ -110,7 +110,7 @@ class MethodWorker:
             people=collate([people for _, people in pairs], self._method.blank),
             size=size,
             places=places,
-            masks=box_masks(places.boxes, size) if places and protocol == "layout" else None,
+            masks=region_masks(places.boxes, size) if places and protocol == "layout" else None,
         )
         settings = self._drawing.generate
         batch = moved(batch, self._backbone.device)

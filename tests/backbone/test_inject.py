@@ -4,7 +4,17 @@ import torch
 from diffusers.models.attention_processor import Attention
 
 from pipeline.backbone import load
-from pipeline.backbone.inject import AttentionLayer, Wires, attach, attend, box_masks, merge_heads, sites, split_heads
+from pipeline.backbone.inject import (
+    AttentionLayer,
+    Wires,
+    attach,
+    attend,
+    box_masks,
+    merge_heads,
+    region_masks,
+    sites,
+    split_heads,
+)
 from pipeline.settings import Models
 
 
@@ -59,6 +69,15 @@ def test_boxes_become_masks_by_cell_centres() -> None:
     assert masks[0, 0].tolist() == [[1, 1, 0, 0], [1, 1, 0, 0]]
     assert masks[0, 1].tolist() == [[0, 0, 0, 0], [0, 0, 1, 1]]  # centres 0.625 and 0.875; 0.75 of the second row
     assert masks[0, 2].sum() == 0
+
+
+def test_regions_share_out_the_whole_picture_by_the_nearest_box() -> None:
+    boxes = torch.tensor([[[0.0, 0.2, 0.2, 0.6], [0.7, 0.2, 1.0, 0.6]]])
+    masks = region_masks(boxes, (4, 10))
+    assert torch.equal(masks.sum(1), torch.ones(1, 4, 10))
+    # centres at 0.1 and 0.85, widths 0.2 and 0.3: they are equally near at 0.4
+    assert masks[0, 0, 1].tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert region_masks(boxes[:, :1], (4, 10)).all()
 
 
 def test_a_levels_grid_follows_from_its_positions() -> None:

@@ -29,7 +29,7 @@ SMALL = Settings(queries=4, depth=2, rank=2)
 
 def people(count: int, references: int = 1) -> People:
     draw = torch.Generator().manual_seed(1)
-    sizes = {"intrinsic": (49, 16), "structure": (16, 56)}
+    sizes = {"embedding": (8,), "intrinsic": (49, 16), "structure": (16, 56)}
     features = {name: torch.randn(1, count, references, *size, generator=draw) for name, size in sizes.items()}
     return People(features, torch.ones(1, count, references, dtype=torch.bool))
 
@@ -136,28 +136,38 @@ def test_an_empty_slot_has_no_tokens(method: UniPortrait) -> None:
     assert tokens[0, 2].abs().sum() > 0
 
 
-def test_the_structure_scale_and_the_variant_without_the_branch() -> None:
+def embed(settings: Settings, structure: torch.Tensor, keep: Keep, beta: float, shift: float = 0.0) -> torch.Tensor:
+    """Tokens (1, 4, 16) of one face; the weights and the other features are always the same."""
     torch.manual_seed(0)
-    embedding = IdEmbedding(16, 20, 16, SMALL)
-    intrinsic, structure, other = torch.randn(2, 9, 16), torch.randn(2, 4, 20), torch.randn(2, 4, 20)
-    for beta, same in ((0.0, True), (1.0, False)):
-        scale = torch.full((2, 1, 1), beta)
-        pair = (embedding(intrinsic, each, Keep(), scale) for each in (structure, other))
-        assert torch.allclose(*pair) == same
-    without = IdEmbedding(16, 20, 16, replace(SMALL, structure=False))
-    one = torch.ones(2, 1, 1)
-    assert torch.equal(without(intrinsic, structure, Keep(), one), without(intrinsic, other, Keep(), one))
+    blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(9, 16), "structure": torch.zeros(4, 20)}
+    module, intrinsic = IdEmbedding(blank, 16, settings), torch.randn(1, 1, 9, 16)
+    return module(torch.full((1, 8), shift), intrinsic, structure, keep, torch.full((1, 1, 1), beta))
+
+
+def test_no_reference_changes_nothing(method: UniPortrait) -> None:
+    blank = {name: value[None, None, None] for name, value in method.blank.items()}
+    tokens = method.tokens(People(blank, torch.ones(1, 1, 1, dtype=torch.bool)))
+    assert torch.equal(tokens, torch.zeros_like(tokens))
+
+
+def test_the_structure_scale_and_the_variants_without_a_part() -> None:
+    one, other = torch.randn(1, 1, 4, 20), torch.randn(1, 1, 4, 20)
+    assert torch.equal(embed(SMALL, one, Keep(), 0.0), embed(SMALL, other, Keep(), 0.0))
+    assert not torch.allclose(embed(SMALL, one, Keep(), 1.0), embed(SMALL, other, Keep(), 1.0))
+    without = replace(SMALL, structure=False)
+    assert torch.equal(embed(without, one, Keep(), 1.0), embed(without, other, Keep(), 1.0))
+    assert not torch.allclose(embed(SMALL, one, Keep(), 1.0), embed(SMALL, one, Keep(), 1.0, shift=1.0))
+    without = replace(SMALL, embedding=False)
+    assert torch.equal(embed(without, one, Keep(), 1.0), embed(without, one, Keep(), 1.0, shift=1.0))
 
 
 def test_dropped_tokens_are_not_read() -> None:
-    embedding = IdEmbedding(16, 20, 16, SMALL)
-    intrinsic, structure, one = torch.randn(1, 9, 16), torch.randn(1, 4, 20), torch.ones(1, 1, 1)
+    structure = torch.randn(1, 1, 4, 20)
     changed = structure.clone()
-    changed[:, 2] += 1
+    changed[:, :, 2] += torch.randn(20)
     keep = Keep(structure=torch.tensor([[True, True, False, True]]))
-    assert torch.allclose(
-        embedding(intrinsic, structure, keep, one), embedding(intrinsic, changed, keep, one), atol=1e-6
-    )
+    assert torch.allclose(embed(SMALL, structure, keep, 1.0), embed(SMALL, changed, keep, 1.0), atol=1e-6)
+    assert not torch.allclose(embed(SMALL, structure, Keep(), 1.0), embed(SMALL, changed, Keep(), 1.0))
 
 
 def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> None:
@@ -189,6 +199,8 @@ def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Mod
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
     reference = Reference(crop, np.zeros((68, 2), np.float32), np.zeros(8, np.float32), np.zeros(4, np.float32))
     found, blank = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_blank(frozen)
+    assert found["embedding"].shape == (3, 8)
+    assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
     assert found["intrinsic"].shape == (3, 49, 16)
     assert found["structure"].shape == (3, 16, 4 + 8 + 12 + 32)
     assert {name: value.shape[1:] for name, value in found.items()} == {n: v.shape for n, v in blank.items()}
