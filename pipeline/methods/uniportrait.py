@@ -129,8 +129,9 @@ class Keep:
 class BranchTokens(nn.Module):
     """A branch's MLP, and learned positions of its tokens within a reference."""
 
-    def __init__(self, tokens: int, inputs: int, width: int) -> None:
+    def __init__(self, blank: Tensor, width: int) -> None:
         super().__init__()
+        tokens, inputs = blank.shape
         self.mlp = nn.Sequential(
             nn.LayerNorm(inputs), nn.Linear(inputs, 2 * inputs), nn.GELU(), nn.Linear(2 * inputs, width)
         )
@@ -146,10 +147,9 @@ class IdEmbedding(nn.Module):
 
     def __init__(self, blank: Mapping[str, Tensor], width: int, settings: Settings) -> None:
         super().__init__()
-        sizes = {name: value.shape for name, value in blank.items()}
-        self.shift = nn.Linear(sizes["embedding"][-1], settings.queries * width) if settings.embedding else None
-        self.intrinsic = BranchTokens(*sizes["intrinsic"], width)
-        self.structure = BranchTokens(*sizes["structure"], width) if settings.structure else None
+        self.shift = nn.Linear(len(blank["embedding"]), settings.queries * width) if settings.embedding else None
+        self.intrinsic = BranchTokens(blank["intrinsic"], width)
+        self.structure = BranchTokens(blank["structure"], width) if settings.structure else None
         self.queries = nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
         depth = settings.depth or max(width // 128, 2)
         self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(depth))
