@@ -22,6 +22,7 @@ TERMS = vae.Terms(
     supervised_from=2.0,
     smooth=0.25,
     kl=1e-4,
+    noise=0.05,
 )
 PHASES = [vae.Phase(until=0.5, side=32, batch=4), vae.Phase(until=1.0, side=0, batch=2)]
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=3)
