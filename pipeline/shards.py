@@ -5,6 +5,7 @@ matter and the code that ran. It is written under a temporary name and renamed, 
 resuming is nothing but skipping the names that exist. The same inputs give the same bytes.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -85,7 +86,8 @@ def write(path: Path | str, table: pa.Table, schema: pa.Schema) -> None:
         _write_parquet(temporary, conform(table, schema, str(where)))
         os.replace(temporary, where)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise storage_error(error) or error from error
 
 
@@ -117,7 +119,8 @@ def write_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
         os.replace(temporary, where)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise storage_error(error) or error from error
 
 

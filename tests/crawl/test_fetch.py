@@ -1,6 +1,7 @@
 """Fetching from servers that misbehave: raw sockets say exactly what is sent, and when."""
 
 import asyncio
+import contextlib
 import gzip
 import time
 from collections.abc import Awaitable, Callable
@@ -25,14 +26,17 @@ def fetch(handler: Handler, url: str = "http://a.test/x", kind: str = "image", *
     """Fetch a URL while every connection to the host is handled by `handler(path, writer)`."""
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        path = request.split()[1].decode()
-        if path == "/robots.txt" and not changes.get("own_robots"):
-            writer.write(ROBOTS)
-        else:
-            await handler(path, writer)
-        await writer.drain()
-        writer.close()
+        try:
+            path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+            if path == "/robots.txt" and not changes.get("own_robots"):
+                writer.write(ROBOTS)
+            else:
+                await handler(path, writer)
+            await writer.drain()
+        finally:  # the client may have hung up already
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def run() -> Reply:
         server = await asyncio.start_server(connection, "127.0.0.1", 0)

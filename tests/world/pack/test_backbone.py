@@ -98,7 +98,8 @@ def test_diffusers_loads_and_samples_what_is_saved(
     assert pipe.tokenizer.model_max_length == CONTEXT
     images = backbone.sample(pipe, CAPTIONS, [0, 1], width=256, steps=2)
     assert images.shape == (2, 128, 256, 3)
-    assert np.array_equal(images[:1], backbone.sample(pipe, CAPTIONS[:1], [0], width=256, steps=2))
+    alone = backbone.sample(pipe, CAPTIONS[:1], [0], width=256, steps=2)
+    assert np.abs(images[:1].astype(int) - alone).max() <= 2  # sums of floats depend on how many images share a batch
     assert load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"].dtype == torch.float16
     assert (
         json.loads((tmp_path / "scheduler" / "scheduler_config.json").read_text())["prediction_type"] == "v_prediction"
