@@ -3,7 +3,6 @@
 # make test-flow   the whole flow on a tiny world, with kills
 # make check   ruff and mypy
 # make pack    rebuild the world's model pack from nothing (hours; resumes)
-# make published   the published run (hours; resumes)
 PYTHON ?= python3.11
 KEY := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
 VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/likeness/$(KEY)
@@ -11,13 +10,13 @@ BIN := $(VENV)/bin
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) DVC_NO_ANALYTICS=1
 
-.PHONY: setup demo test test-flow check pack published real
+.PHONY: setup demo test test-flow check pack real
 .DEFAULT_GOAL := demo
 
 setup: $(VENV)/.ready
 
 # An environment is named by what it was made from, so that clones with the same requirements share one.
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev .
@@ -43,11 +42,6 @@ check: setup
 real: setup
 	$(RUN) $(BIN)/python -m pipeline.settings use real > /dev/null
 	$(RUN) $(BIN)/dvc repro samples
-
-published: setup
-	$(RUN) $(BIN)/python -m pipeline.settings use published > /dev/null
-	$(RUN) $(BIN)/dvc repro
-	$(RUN) $(BIN)/python -m stages.report --publish
 
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
