@@ -11,7 +11,12 @@ from pipeline.errors import TrainingError
 from pipeline.settings import Models
 from tests.backbone.conftest import make_plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Ray imports its own deprecated settings.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning"),
+]
 
 
 @pytest.mark.usefixtures("local_ray")
