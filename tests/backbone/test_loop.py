@@ -12,7 +12,7 @@ import torch
 
 from pipeline.backbone import loop
 from pipeline.backbone.adapter import CARD, WEIGHTS, Checkpoint
-from pipeline.errors import TrainingError
+from pipeline.errors import ShardError, TrainingError
 from pipeline.settings import Models
 from tests.backbone.conftest import make_plan
 
@@ -48,11 +48,19 @@ def _fit(plan: loop.Plan) -> None:
     loop.fit(plan)
 
 
+def _phase(plan: loop.Plan) -> int:
+    try:
+        state = trainer_checkpoint(plan).read()
+    except (RuntimeError, ShardError):  # replaced while it was being opened
+        return -1
+    return -1 if state is None else state.phase
+
+
 def _run_and_kill(plan: loop.Plan, phase: int) -> None:
     """Train in another process and end it with SIGKILL once it has written a checkpoint of a phase."""
     process = multiprocessing.get_context("fork").Process(target=_fit, args=(plan,))
     process.start()
-    while (state := trainer_checkpoint(plan).read()) is None or state.phase < phase:
+    while _phase(plan) < phase:
         assert process.is_alive()
         time.sleep(0.005)
     assert process.pid
