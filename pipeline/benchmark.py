@@ -10,7 +10,6 @@ people and freed of their shape.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pipeline import shards
 from pipeline.errors import MissingInput, SettingsError, ShardError
 from pipeline.head.camera import Camera, project
 from pipeline.head.model import Head, combine
@@ -205,10 +205,13 @@ def hash_of(cases: Sequence[Case]) -> str:
 
 
 def save(benchmark: Benchmark, path: Path) -> None:
-    """Write the case list; the same cases give the same bytes."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(asdict(benchmark), sort_keys=True, separators=(",", ":")) + "\n")
-    os.replace(temporary, path)
+    """Write the case list; the same cases give the same bytes.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
+    with shards.replacing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(benchmark), sort_keys=True, separators=(",", ":")) + "\n")
 
 
 def load(path: Path) -> Benchmark:

@@ -72,6 +72,25 @@ def directory_fingerprint(folder: Path | str) -> str:
     return file_fingerprint(paths)
 
 
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A name beside `path` to write to; when the block ends the file takes its place, so that existence means complete.
+
+    Raises:
+        StorageError: no space or no permission; nothing is left behind, and what `path` was it still is.
+    """
+    where = Path(path)
+    temporary = where.with_name(f".{where.name}{TEMPORARY}")
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, where)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise storage_error(error) or error from error
+
+
 def write(path: Path | str, table: pa.Table, schema: pa.Schema) -> None:
     """Write one shard: checked against `schema`, under a temporary name, then renamed.
 
@@ -79,16 +98,8 @@ def write(path: Path | str, table: pa.Table, schema: pa.Schema) -> None:
         ShardError: the table does not have the schema's columns and types.
         StorageError: no space or no permission; nothing is left behind under the final name.
     """
-    where = Path(path)
-    temporary = where.with_name(f".{where.name}{TEMPORARY}")
-    try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        _write_parquet(temporary, conform(table, schema, str(where)))
-        os.replace(temporary, where)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise storage_error(error) or error from error
+    with replacing(path) as temporary:
+        _write_parquet(temporary, conform(table, schema, str(path)))
 
 
 def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
@@ -112,16 +123,8 @@ def write_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
     Raises:
         StorageError: no space or no permission.
     """
-    where = Path(folder) / "metrics.json"
-    temporary = where.with_name(f".{where.name}{TEMPORARY}")
-    try:
-        where.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(Path(folder) / "metrics.json") as temporary:
         temporary.write_text(json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, where)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise storage_error(error) or error from error
 
 
 def _rounded(value: Any) -> Any:

@@ -77,6 +77,21 @@ def test_a_full_or_locked_disk_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_file_was_it_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder/list.json"
+
+    def fill(text: str, *, full: bool) -> None:
+        with shards.replacing(path) as temporary:
+            temporary.write_text(text)
+            if full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
+
+    fill("old", full=False)
+    with pytest.raises(StorageError, match="no space left"):
+        fill("half", full=True)
+    assert [(each.name, each.read_text()) for each in path.parent.iterdir()] == [("list.json", "old")]
+
+
 def test_a_corrupt_shard_names_itself_and_the_remedy(tmp_path: Path, table: pa.Table) -> None:
     shards.write(tmp_path / "x.parquet", table, SCHEMA)
     data = bytearray((tmp_path / "x.parquet").read_bytes())
