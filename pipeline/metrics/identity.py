@@ -13,6 +13,22 @@ _HOW = (
 )
 _ZERO = "A person without a face counts as 0."
 
+
+def _card_of(encoder: str) -> Card:
+    """What one recogniser alone says."""
+    return Card(
+        f"sim_heldout_{encoder}",
+        f"Similarity, {encoder.upper()}",
+        f"{_HOW}Recogniser {encoder.upper()}. {_ZERO}",
+        "cosine",
+        "higher",
+        -1,
+        1,
+        absent="counts as 0",
+        detail=True,
+    )
+
+
 CARDS = (
     Card(
         "sim_heldout",
@@ -38,28 +54,7 @@ CARDS = (
         main=True,
         share_of="sim_heldout",
     ),
-    Card(
-        "sim_heldout_b",
-        "Similarity, B",
-        f"{_HOW}Recogniser B. {_ZERO}",
-        "cosine",
-        "higher",
-        -1,
-        1,
-        absent="counts as 0",
-        detail=True,
-    ),
-    Card(
-        "sim_heldout_c",
-        "Similarity, C",
-        f"{_HOW}Recogniser C. {_ZERO}",
-        "cosine",
-        "higher",
-        -1,
-        1,
-        absent="counts as 0",
-        detail=True,
-    ),
+    *(_card_of(encoder) for encoder in ENCODERS),
     Card(
         "sim_detected",
         "Similarity, detected only",
