@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from pipeline import licences
 from pipeline.errors import SettingsError, did_you_mean, run
 
 Section = TypeVar("Section")
@@ -33,7 +34,7 @@ class Models:
     image_text: str  # open_clip directory
     backbone: str  # diffusers pipeline directory
     head: str  # 3D head, .npz of ours
-    allow_non_commercial: bool  # refuse parts whose licence forbids commercial use when false
+    allow_non_commercial: bool  # false: a part whose licence is not known to allow commercial use stops the run
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ class Generate:
     references: int  # photos of each person that a method is given, best first
     steps: int  # of DDIM
     guidance: float
+    eta: float  # share of DDPM's noise that is added back after every step; 0 is deterministic DDIM
     cases_per_shard: int
 
 
@@ -192,17 +194,27 @@ class Settings:
     evaluate: Evaluate
     report: Report
 
+    def parts(self) -> dict[str, str]:
+        """The pretrained parts: the setting that names one -> its directory or file."""
+        models = {f"models.{name}": value for name, value in dataclasses.asdict(self.models).items()}
+        named = {**models, "faces.landmark_weights": self.faces.landmark_weights}
+        return {name: path for name, path in named.items() if isinstance(path, str) and path}
+
 
 def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
-    """Read params.yaml and lay the profile that it names over it.
+    """Read params.yaml and lay the profile that it names over it. Every stage begins here, so licences are checked here.
 
     Raises:
         SettingsError: a file is missing or not YAML, a key is unknown or missing, or a value has the wrong type.
+        LicenceError: a part's licence is not known to allow commercial use, and models.allow_non_commercial is false.
     """
     base = _mapping(params)
     name = str(base.get("profile", ""))
     overrides = _mapping(profiles / f"{name}.yaml")
-    return build(Settings, merge(base, overrides, str(profiles / f"{name}.yaml")), str(params))
+    settings = build(Settings, merge(base, overrides, str(profiles / f"{name}.yaml")), str(params))
+    if not settings.models.allow_non_commercial:
+        licences.check(settings.parts())
+    return settings
 
 
 def merge(

@@ -6,7 +6,7 @@ so that the UNet's own weights are never touched and a method's state dict is al
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from diffusers.models.attention_processor import Attention
@@ -62,15 +62,20 @@ class AttentionLayer(nn.Module):
 
 def sites(unet: nn.Module) -> list[Site]:
     """Every self- and cross-attention layer of the transformer blocks, in the order in which the UNet runs them."""
-    found = [_site(name, module) for name, module in unet.named_modules() if _is_attention(name, module)]
+    found = [_site(name, module) for name, module in attentions(unet).items()]
     # named_modules gives the middle block last
     order = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
     return sorted(found, key=lambda site: order[site.name.split("-")[0]])
 
 
+def attentions(unet: nn.Module) -> dict[str, Attention]:
+    """The UNet's own layer of every site, by the site's name."""
+    return {_key(name): module for name, module in unet.named_modules() if _is_attention(name, module)}
+
+
 def attach(unet: nn.Module, layers: Mapping[str, AttentionLayer], wires: Wires) -> None:
     """Let the UNet call `layers` (by site name) in place of its own attention; other sites stay as they are."""
-    modules = {_key(name): module for name, module in unet.named_modules() if _is_attention(name, module)}
+    modules = attentions(unet)
     for name, layer in layers.items():
         layer.wires = wires
         modules[name].set_processor(_Processor(layer))
@@ -115,7 +120,7 @@ class _Processor:
         return self._layer(attn, hidden_states, encoder_hidden_states)
 
 
-def _is_attention(name: str, module: nn.Module) -> bool:
+def _is_attention(name: str, module: nn.Module) -> TypeGuard[Attention]:
     return isinstance(module, Attention) and ".transformer_blocks." in name
 
 
@@ -123,10 +128,9 @@ def _key(name: str) -> str:
     return name.replace(".", "-")
 
 
-def _site(name: str, module: nn.Module) -> Site:
-    assert isinstance(module, Attention)
+def _site(name: str, module: Attention) -> Site:
     crosses = name.endswith("attn2")
-    return Site(_key(name), module.query_dim, module.cross_attention_dim if crosses else None, module.heads)
+    return Site(name, module.query_dim, module.cross_attention_dim if crosses else None, module.heads)
 
 
 def box_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:

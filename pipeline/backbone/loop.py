@@ -24,6 +24,7 @@ from pipeline.backbone.journal import EVERY, Journal
 from pipeline.errors import TrainingError
 from pipeline.images import Pixels, from_unit
 from pipeline.method import Dropout, Phase, Step
+from pipeline.precision import autocast
 from pipeline.settings import Models, Train
 
 WARM_UP = 0.05  # of a phase's steps
@@ -31,7 +32,7 @@ CLIP = 1.0  # norm of the gradient
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 0.01
 PREVIEWS = 4  # per phase
-PREVIEW_STEPS, PREVIEW_GUIDANCE = 10, 3.0
+PREVIEW = sample.Sampling(steps=10, guidance=2.0)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Trainer:
         gradients.buffer.zero_()
         self.method.train()
         torch.manual_seed(number_of(self._seed(place, data.LAYERS, self.ranks.rank)))
-        with torch.autocast(self.backbone.device.type, torch.bfloat16, enabled=self.plan.train.half):
+        with autocast(self.backbone.device, self.plan.train.half):
             terms = self.method.objective(phase, lambda: self._denoise(phase, place, photos))
         torch.stack(list(terms.values())).sum().backward()
         for index, value in enumerate(terms.values()):
@@ -268,7 +269,7 @@ class Trainer:
         still = replace(phase, dropout=Dropout(0.0, 0.0, 0.0))
         example = moved(self.data.example(photos, still, self.method, self.empty, seeds), self.backbone.device)
         batch = replace(example.batch, places=None)
-        images = sample.draw(self.backbone, self.method, batch, photos, PREVIEW_STEPS, PREVIEW_GUIDANCE)
+        images = sample.draw(self.backbone, self.method, batch, photos, PREVIEW)
         return from_unit(torch.cat(list(images), dim=2).permute(1, 2, 0).cpu().numpy())
 
     def _seed(self, place: tuple[int, int], stream: int, row: int = 0) -> list[int]:

@@ -1,6 +1,7 @@
 """The one sampler: DDIM with classifier-free guidance (Song et al. arXiv 2010.02502; Ho and Salimans 2207.12598)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from diffusers import DDIMScheduler
@@ -11,26 +12,47 @@ from pipeline.backbone.load import Backbone
 from pipeline.method import Method
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are drawn."""
+
+    steps: int
+    guidance: float
+    eta: float = 0.0  # share of DDPM's noise that is added back after every step
+
+
 @torch.no_grad()
-def draw(backbone: Backbone, method: Method, batch: Batch, seeds: Sequence[int], steps: int, guidance: float) -> Tensor:
+def draw(backbone: Backbone, method: Method, batch: Batch, seeds: Sequence[int], how: Sampling) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1], one per seed; a picture's noise depends on its own seed alone.
 
     The method must be attached to the backbone's UNet. Guidance compares with neither prompt nor identities.
     """
     scheduler = DDIMScheduler.from_config(backbone.scheduler_config)
-    scheduler.set_timesteps(steps, device=backbone.device)
-    latents = noise(seeds, backbone.channels, batch.size).to(backbone.device) * scheduler.init_noise_sigma
+    scheduler.set_timesteps(how.steps, device=backbone.device)
+    noise = Noise(seeds, (backbone.channels, *batch.size), backbone.device)
+    latents = noise() * scheduler.init_noise_sigma
     empty = backbone.encode_text([""])
     condition = method.eval().condition(join(batch.unconditional(empty, method.blank), batch))
     for number, time in enumerate(scheduler.timesteps):
-        current = method.at(condition, number / steps)
+        current = method.at(condition, number / how.steps)
         both = torch.cat([latents, latents])
         found = method.predict(backbone, both, time.expand(len(both)), current)
         without, given = found.chunk(2)
-        latents = scheduler.step(without + guidance * (given - without), time, latents).prev_sample
+        velocity = without + how.guidance * (given - without)
+        # From pure noise there is nothing to add noise to: the variance of a first step without signal is 0 / 0.
+        eta = how.eta if number else 0.0
+        latents = scheduler.step(velocity, time, latents, eta=eta, variance_noise=noise() if eta else None).prev_sample
     return backbone.decode(latents)
 
 
-def noise(seeds: Sequence[int], channels: int, size: tuple[int, int]) -> Tensor:
-    """Standard normal latents (B, C, h, w), each from its own seed."""
-    return torch.stack([torch.randn(channels, *size, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+class Noise:
+    """Standard normal latents (B, C, h, w), anew at every call, each picture's from its own seed."""
+
+    def __init__(self, seeds: Sequence[int], size: tuple[int, int, int], device: torch.device) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._size, self._device = size, device
+
+    def __call__(self) -> Tensor:
+        """The next ones."""
+        drawn = [torch.randn(self._size, generator=generator) for generator in self._generators]
+        return torch.stack(drawn).to(self._device)

@@ -5,7 +5,7 @@ be drawn is a row with its reason: it counts as a failure and is never left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ class MethodWorker:
         settings = self._drawing.generate
         batch = moved(batch, self._backbone.device)
         seeds = [case.seed for case in cases]
-        pictures = sample.draw(self._backbone, self._method, batch, seeds, settings.steps, settings.guidance)
+        how = sample.Sampling(settings.steps, settings.guidance, settings.eta)
+        pictures = sample.draw(self._backbone, self._method, batch, seeds, how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
 
 
@@ -167,8 +168,7 @@ def tasks(drawing: Drawing) -> list[shards.Task]:
     made_by = [
         drawing.name,
         benchmark.hash,
-        {"protocols": drawing.generate.protocols, "steps": drawing.generate.steps},
-        {"guidance": drawing.generate.guidance, "references": drawing.generate.references},
+        {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
         shards.directory_fingerprint(drawing.models.backbone),
         shards.code_version("pipeline/generate", "pipeline/backbone/sample", "pipeline/bounds", "pipeline/method"),
     ]

@@ -23,7 +23,8 @@ Deviations, and choices where the paper is silent:
   another's, at the noise where identity is decided).
 - Context tokens get learned positions: the map's cells differ in what they say, and the budget is small.
 - The features are normalised (LayerNorm) before the two MLPs: recognisers differ in their features' scale.
-- V_id begins at zero, so that the untrained method is the plain backbone exactly.
+- K_id and V_id begin as the backbone's own projections of text (as in IP-Adapter's code), and the ID tokens as zeros:
+  the untrained method is the plain backbone exactly, and has only to find tokens that the backbone understands.
 - The multi-ID low-rank set begins as a copy of the trained single-ID set.
 - Token drop keeps a token with probability 1/2; the Gumbel temperature is 1.
 - The squared norm of the routing loss is averaged over the positions inside the boxes and over the layers: the sum
@@ -36,6 +37,7 @@ Variant `background`: the router of the successor AnyStory (arXiv 2501.09503) wi
 the whole map; its refinement of the routing features by a second attention is left out, and boxes are the masks.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +49,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
-from pipeline.backbone.inject import AttentionLayer, Site, attend, box_masks, merge_heads, sites, split_heads
+from pipeline.backbone.inject import (
+    AttentionLayer,
+    Site,
+    attend,
+    attentions,
+    box_masks,
+    merge_heads,
+    sites,
+    split_heads,
+)
 from pipeline.backbone.lora import AttentionLowRank
 from pipeline.backbone.resampler import FeedForward, PerceiverAttention
 from pipeline.encoders.recogniser import SIDE
@@ -153,7 +164,9 @@ class IdEmbedding(nn.Module):
         self.queries = nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
         depth = settings.depth or max(width // 128, 2)
         self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(depth))
-        self.out = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        last = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(last.weight)
+        self.out = nn.Sequential(nn.LayerNorm(width), last)
 
     def forward(self, embedding: Tensor, intrinsic: Tensor, structure: Tensor, keep: Keep, beta: Tensor) -> Tensor:
         """ID tokens (F, Q, width) of F faces.
@@ -200,12 +213,10 @@ class Router(nn.Module):
 class FaceBranch(nn.Module):
     """The decoupled cross-attention to ID tokens, summed over people as the router allots positions."""
 
-    def __init__(self, site: Site, width: int, settings: Settings) -> None:
+    def __init__(self, site: Site, attn: Attention, width: int, settings: Settings) -> None:
         super().__init__()
         self.heads = site.heads
-        self.key = nn.Linear(width, site.hidden, bias=False)
-        self.value = nn.Linear(width, site.hidden, bias=False)
-        nn.init.zeros_(self.value.weight)
+        self.key, self.value = copy.deepcopy(attn.to_k), copy.deepcopy(attn.to_v)
         self.router = Router(site.hidden, width, settings.queries, settings.background)
 
     def forward(self, query: Tensor, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
@@ -231,11 +242,11 @@ class FaceBranch(nn.Module):
 class PortraitAttention(AttentionLayer):
     """One attention layer: a low-rank set for one person and one for several, and the face branch beside text."""
 
-    def __init__(self, site: Site, width: int, settings: Settings) -> None:
+    def __init__(self, site: Site, attn: Attention, width: int, settings: Settings) -> None:
         super().__init__()
         self.single = AttentionLowRank(site, settings.rank)
         self.multi = AttentionLowRank(site, settings.rank)
-        self.branch = FaceBranch(site, width, settings) if site.context else None
+        self.branch = FaceBranch(site, attn, width, settings) if site.context else None
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
@@ -256,10 +267,11 @@ class UniPortrait(Method):
 
     def __init__(self, unet: nn.Module, blank: dict[str, Tensor], settings: Settings) -> None:
         super().__init__(unet, blank, settings)
-        found = sites(unet)
+        found, own = sites(unet), attentions(unet)
         width = next(site.context for site in found if site.context)
         self.identity = IdEmbedding(blank, width, settings)
-        self.layers = nn.ModuleDict({site.name: PortraitAttention(site, width, settings) for site in found})
+        layers = {site.name: PortraitAttention(site, own[site.name], width, settings) for site in found}
+        self.layers = nn.ModuleDict(layers)
         self._thin = False
 
     @classmethod

@@ -15,17 +15,34 @@ def backbone(models: Models) -> Backbone:
     return load.load(models.backbone)
 
 
-def draw(backbone: Backbone, prompts: list[str], seeds: list[int], **options: float) -> torch.Tensor:
+def draw(backbone: Backbone, prompts: list[str], seeds: list[int], steps: int = 3, eta: float = 0.0) -> torch.Tensor:
     people = People({}, torch.zeros(len(prompts), 1, 0, dtype=torch.bool))
     batch = Batch(backbone.encode_text(prompts), people, (8, 8))
-    return sample.draw(backbone, Method(backbone.unet, {}), batch, seeds, int(options.get("steps", 3)), 2.0)
+    how = sample.Sampling(steps, 2.0, eta)
+    return sample.draw(backbone, Method(backbone.unet, {}), batch, seeds, how)
 
 
-def test_a_picture_depends_on_its_own_seed_alone(backbone: Backbone) -> None:
-    both = draw(backbone, ["a of b", "aa of c"], [3, 7])
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_a_picture_depends_on_its_own_seed_alone(backbone: Backbone, eta: float) -> None:
+    both = draw(backbone, ["a of b", "aa of c"], [3, 7], eta=eta)
     assert both.shape == (2, 3, 64, 64)
-    assert torch.allclose(both[1:], draw(backbone, ["aa of c"], [7]), atol=1e-4)
-    assert not torch.allclose(both[1:], draw(backbone, ["aa of c"], [8]), atol=1e-2)
+    assert torch.allclose(both[1:], draw(backbone, ["aa of c"], [7], eta=eta), atol=1e-4)
+    assert not torch.allclose(both[1:], draw(backbone, ["aa of c"], [8], eta=eta), atol=1e-2)
+
+
+def test_noise_is_added_back_as_asked(backbone: Backbone) -> None:
+    found = [draw(backbone, ["a of b"], [3], eta=eta) for eta in (0.0, 0.3, 0.7)]
+    assert all(one.isfinite().all() for one in found)
+    assert not torch.allclose(found[0], found[1], atol=1e-2)
+    assert not torch.allclose(found[1], found[2], atol=1e-2)
+
+
+def test_a_schedule_that_ends_in_pure_noise_takes_noise_too(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
+    monkeypatch.setattr(backbone, "scheduler_config", {**backbone.scheduler_config, **changes})
+    assert draw(backbone, ["a of b"], [3], eta=0.7).isfinite().all()
 
 
 def test_drawing_twice_gives_the_same_bytes(backbone: Backbone) -> None:

@@ -58,7 +58,7 @@ def test_it_trains_and_draws_one_person_and_several(name: str, any_models: Model
     assert any(not torch.equal(value, fresh[key]) for key, value in method.state_dict().items())
     for people in (1, 2):
         batch = batch_of(method, backbone, [people])
-        pictures = sample.draw(backbone, method, batch, [1], 2, 2.0)
+        pictures = sample.draw(backbone, method, batch, [1], sample.Sampling(steps=2, guidance=2.0, eta=0.5))
         assert pictures.shape == (1, 3, 64, 128)
         assert pictures.isfinite().all()
     assert all(torch.equal(value, untouched[key]) for key, value in backbone.unet.state_dict().items())

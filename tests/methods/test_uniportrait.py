@@ -8,6 +8,7 @@ import torch
 
 from pipeline.backbone import adapter, load
 from pipeline.backbone.batch import People, Reference
+from pipeline.backbone.inject import attentions
 from pipeline.method import Frozen
 from pipeline.methods.uniportrait import (
     VARIANTS,
@@ -39,6 +40,7 @@ def method(models: Models) -> UniPortrait:
     torch.manual_seed(0)
     made = adapter.create("uniportrait", load.load(models.backbone), Frozen(models))
     assert isinstance(made, UniPortrait)
+    torch.nn.init.normal_(made.identity.out[1].weight)  # untrained, all ID tokens are zeros
     return made.eval()
 
 
@@ -102,7 +104,6 @@ def test_one_person_has_every_position_and_no_router(method: UniPortrait, models
     method.attach(backbone.unet)
     for layer in method.layers.values():
         if layer.branch is not None:
-            torch.nn.init.normal_(layer.branch.value.weight)
             layer.branch.router = None  # would fail if it were asked
     faces = Faces(method.tokens(people(1)), torch.ones(1, 1, dtype=torch.bool), None, 1.0)
     whole = replace(faces, masks=torch.ones(1, 1, 8, 8))
@@ -141,6 +142,7 @@ def embed(settings: Settings, structure: torch.Tensor, keep: Keep, beta: float, 
     torch.manual_seed(0)
     blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(9, 16), "structure": torch.zeros(4, 20)}
     module, intrinsic = IdEmbedding(blank, 16, settings), torch.randn(1, 1, 9, 16)
+    torch.nn.init.normal_(module.out[1].weight)
     return module(torch.full((1, 8), shift), intrinsic, structure, keep, torch.full((1, 1, 1), beta))
 
 
@@ -180,6 +182,14 @@ def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> 
     thinned = ~keep.structure.all(1)
     assert thinned.float().mean().item() == pytest.approx(0.33, abs=0.03)
     assert not (thinned & (beta.flatten() == 0)).any()
+
+
+def test_the_face_branch_begins_as_the_backbones_own_attention_to_text(method: UniPortrait, models: Models) -> None:
+    own = attentions(load.load(models.backbone).unet)
+    for name, layer in method.layers.items():
+        if layer.branch is not None:
+            assert torch.equal(layer.branch.key.weight, own[name].to_k.weight)
+            assert torch.equal(layer.branch.value.weight, own[name].to_v.weight)
 
 
 def test_stage_two_begins_with_what_stage_one_learnt(method: UniPortrait) -> None:

@@ -3,7 +3,8 @@
 Rombach et al. 2022 (latent diffusion); v-prediction (Salimans & Ho 2022) on a schedule that ends in pure noise (Lin et
 al. 2024); low noise levels count less (Hang et al. 2023, min-SNR, in v's terms min(1, gamma / (SNR + 1))); captions
 are dropped for guidance (Ho & Salimans 2022). The text encoder starts as the text tower of the pack's image-text
-model. What is saved is the moving average of the weights.
+model. In training the UNet is also told who is shown (see portrayed.py). What is saved is the moving average of the
+weights.
 
 Run alone: `python -m pipeline.world.pack.backbone`. Reads `models/clip` and `models/backbone/vae`, writes the rest of
 `models/backbone/`, which `StableDiffusionPipeline.from_pretrained` loads.
@@ -14,6 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,11 @@ from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipeline import shards
+from pipeline.backbone.inject import box_masks
+from pipeline.backbone.loop import Ranks
 from pipeline.encoders.image_text import FILES
-from pipeline.world.pack import clip, draw, export, fit, settings, tokenizer, vae
+from pipeline.precision import autocast
+from pipeline.world.pack import clip, draw, export, fit, portrayed, settings, tokenizer, vae
 
 FOLDER = settings.MODELS / "backbone"
 PART = "text encoder and UNet"
@@ -62,8 +67,20 @@ class Diffusion:
 
     gamma: float  # of min-SNR
     drop: float  # share of captions that are empty
+    told: float  # share of photographs whose people are told
+    tokens: int  # that tell of a person
+    face: float  # how much more a position within a face counts
     average: float  # decay of the moving average
     portraits: float  # share of the steps; a step on groups holds half as many, so wide, photographs
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training."""
+
+    diffusion: Diffusion
+    training: fit.Training
+    ranks: int
 
 
 def build_unet(sizes: Sizes, latent: int, context: int, seed: int) -> UNet2DConditionModel:
@@ -135,23 +152,34 @@ _TEXT_LAYERS = {
 
 
 class Learner(nn.Module):
-    """UNet and text encoder with their moving averages, so that a checkpoint holds both."""
+    """UNet, text encoder and what tells of people, with their moving averages, so that a checkpoint holds all."""
 
-    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, diffusion: Diffusion) -> None:
+    PARTS = ("unet", "text", "telling")
+
+    def __init__(
+        self, unet: UNet2DConditionModel, text: CLIPTextModel, telling: portrayed.Telling, diffusion: Diffusion
+    ) -> None:
         super().__init__()
-        self.unet, self.text = unet, text
+        self.unet, self.text, self.telling = unet, text, telling
         # Attention over 64 positions is faster as plain products than in the fused CPU kernel's backward pass.
         unet.set_attn_processor(AttnProcessor())
-        self.average = nn.ModuleDict({"unet": copy.deepcopy(unet), "text": copy.deepcopy(text)}).requires_grad_(False)
+        self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
+        self.average.requires_grad_(False)
+        self._wires = portrayed.tell(unet)
         self._scheduler, self._diffusion = DDIMScheduler(**SCHEDULE), diffusion
 
     def forward(self, batch: fit.Batch) -> Tensor:
-        """The weighted error of the predicted v for latents and noise (B, C, h, w), tokens (B, T), times (B,)."""
+        """The weighted error of the predicted v of `Batches`' batch."""
         noisy = self._scheduler.add_noise(batch["latents"], batch["noise"], batch["times"])
         wanted = self._scheduler.get_velocity(batch["latents"], batch["noise"], batch["times"])
+        told = portrayed.Told(self.telling(batch["people"]), batch["told"], batch["boxes"])
+        size = (noisy.shape[-2], noisy.shape[-1])
+        self._wires.begin(told, size)
         found = self.unet(noisy, batch["times"], self.text(batch["tokens"]).last_hidden_state).sample
-        error = (found.float() - wanted).square().flatten(1).mean(1)
-        return (error * self._weights(batch["times"])).mean()
+        error = (found.float() - wanted).square().mean(1, keepdim=True)
+        counts = 1 + self._diffusion.face * box_masks(batch["boxes"], size).amax(1, keepdim=True)
+        each = (error * counts).sum((1, 2, 3)) / counts.sum((1, 2, 3))
+        return (each * self._weights(batch["times"])).mean()
 
     def _weights(self, times: Tensor) -> Tensor:
         kept = self._scheduler.alphas_cumprod.to(times.device)[times]
@@ -168,40 +196,48 @@ class Learner(nn.Module):
 
     def averages(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
         """UNet and text encoder with averaged weights, on the CPU."""
-        unet, text = (copy.deepcopy(self.average[name]).cpu() for name in ("unet", "text"))
+        unet, text = (copy.deepcopy(self.average[name]).cpu() for name in self.PARTS[:2])
         return unet, text  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Kind:
+    """All photographs of one kind, as the training reads them."""
+
+    moments: NDArray[np.float16]  # (photos, 2 C, h, w)
+    tokens: Tensor  # (photos, T)
+    cast: portrayed.Cast
+
+
 class Batches:
-    """Batches of latents of portraits or of groups, with noise, times and tokens, all drawn from the seed."""
+    """Batches of latents of portraits or of groups, with noise, times, tokens and people, all drawn from the seed."""
 
     def __init__(
-        self,
-        moments: dict[str, NDArray[np.float16]],
-        tokens: dict[str, Tensor],
-        empty: Tensor,
-        scaling: float,
-        diffusion: Diffusion,
-        training: fit.Training,
+        self, kinds: dict[str, Kind], empty: Tensor, scaling: float, diffusion: Diffusion, training: fit.Training
     ) -> None:
-        self._moments, self._tokens, self._empty = moments, tokens, empty
+        self._kinds, self._empty = kinds, empty
         self._scaling, self._diffusion, self._training = scaling, diffusion, training
 
     def __call__(self, index: int) -> fit.Batch:
-        """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,)."""
+        """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
+        (B, N, K), boxes (B, N, 4) and who is told of (B, N)."""
         chance = np.random.default_rng([self._training.seed, index])
         groups = chance.random() >= self._diffusion.portraits
-        kind, size = ("groups", self._training.batch // 2) if groups else ("portraits", self._training.batch)
-        photos = chance.integers(len(self._moments[kind]), size=size)
-        mean, logvar = np.split(self._moments[kind][photos].astype(np.float32), 2, axis=1)
+        name, size = ("groups", self._training.batch // 2) if groups else ("portraits", self._training.batch)
+        kind = self._kinds[name]
+        photos = chance.integers(len(kind.moments), size=size)
+        mean, logvar = np.split(kind.moments[photos].astype(np.float32), 2, axis=1)
         latents = (mean + np.exp(0.5 * logvar) * _normal(chance, mean)) * self._scaling
-        tokens = self._tokens[kind][torch.from_numpy(photos)]
         dropped = torch.from_numpy(chance.random(size) < self._diffusion.drop)
+        told = kind.cast.present[photos] & (chance.random(size) < self._diffusion.told)[:, None]
         return {
             "latents": torch.from_numpy(latents),
             "noise": torch.from_numpy(_normal(chance, mean)),
-            "tokens": torch.where(dropped[:, None], self._empty, tokens),
+            "tokens": torch.where(dropped[:, None], self._empty, kind.tokens[torch.from_numpy(photos)]),
             "times": torch.from_numpy(_times(chance, size)),
+            "people": torch.from_numpy(kind.cast.people[photos]),
+            "boxes": torch.from_numpy(kind.cast.boxes[photos]),
+            "told": torch.from_numpy(told),
         }
 
 
@@ -226,10 +262,10 @@ def moments(model: AutoencoderKL, data: draw.Drawn, path: Path) -> NDArray[np.fl
     writing = path.with_suffix(".writing")
     made = np.lib.format.open_memmap(writing, mode="w+", dtype=np.float16, shape=size)
     where = fit.device()
-    model.to(where)
+    model.to(where, memory_format=torch.channels_last)
     for start in tqdm(range(0, len(made), 16), desc=f"latents {path.stem}", mininterval=5):
         images = torch.stack([vae.to_tensor(each) for each in data.images[start : start + 16]]).to(where)
-        with torch.autocast(where.type, torch.bfloat16):
+        with autocast(where):
             posterior = model.encode(images).latent_dist
         made[start : start + 16] = torch.cat([posterior.mean, posterior.logvar], 1).half().cpu().numpy()
     made.flush()
@@ -302,25 +338,15 @@ def sample(
 
 
 def main() -> None:
-    """Train on p1, write the backbone and its card."""
+    """Train on p1, phase after phase, write the backbone and its card."""
     values = settings.section("backbone")
-    sizes = settings.fill(Sizes, values["sizes"], "backbone.sizes")
-    training = settings.fill(fit.Training, values["training"], "backbone.training")
-    diffusion = settings.fill(Diffusion, values["diffusion"], "backbone.diffusion")
-    torch.set_num_threads(1)
-    words = tokenizer.load(clip.FOLDER)
-    coder = AutoencoderKL.from_pretrained(vae.FOLDER).eval()
-    data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    text = text_encoder(clip.FOLDER)
-    unet = build_unet(sizes, coder.config.latent_channels, text.config.hidden_size, training.seed)
-    learner = Learner(unet, text, diffusion)
-    seconds = train(learner, data, coder, words, diffusion, training)
-    save(FOLDER, *learner.averages(), words)
+    seconds = [_phase(number, phase) for number, phase in enumerate(phases())]
+    data = {kind: len(draw.load("p1", kind).captions) for kind in draw.WIDTHS}
     facts = {
-        "parameters": {"unet": _count(learner.unet), "text_encoder": _count(learner.text)},
-        "data": f"p1: {len(data['portraits'].captions)} portraits, {len(data['groups'].captions)} groups",
+        "parameters": {name: _count(part) for name, part in _learnt().items()},
+        "data": f"p1: {data['portraits']} portraits, {data['groups']} groups",
         "command": "python -m pipeline.world.pack.backbone",
-        "seconds": round(seconds),
+        "seconds": [round(each) for each in seconds],
         "settings": values,
     }
     export.write_card([FOLDER.name], PART, facts)
@@ -330,30 +356,96 @@ def _count(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def train(
-    learner: Learner,
-    data: dict[str, draw.Drawn],
-    coder: AutoencoderKL,
-    words: CLIPTokenizer,
-    diffusion: Diffusion,
-    training: fit.Training,
-) -> float:
-    """Make the latents, then train; the average is written every ten minutes. Returns the seconds of the training."""
+def phases() -> list[Phase]:
+    """The phases of params.yaml, in turn."""
+    return [
+        _read_phase(values, f"backbone.phases.{n}") for n, values in enumerate(settings.section("backbone")["phases"])
+    ]
+
+
+def _read_phase(values: dict[str, Any], where: str) -> Phase:
+    parts = {
+        "diffusion": settings.fill(Diffusion, values["diffusion"], f"{where}.diffusion"),
+        "training": settings.fill(fit.Training, values["training"], f"{where}.training"),
+    }
+    return settings.fill(Phase, values | parts, where)
+
+
+def _phase(number: int, phase: Phase) -> float:
+    """Train a phase, unless it was finished before. Returns the seconds it took over all runs."""
+    work = _work(number)
+    done = work / "seconds"
+    if not done.exists():
+        done.write_text(str(fit.launch(partial(run, number), phase.ranks)))
+    return float(done.read_text())
+
+
+def _work(number: int) -> Path:
+    return export.work("backbone") / f"phase_{number}"
+
+
+def run(number: int, ranks: Ranks) -> float:
+    """One rank of the training of a phase. Returns the seconds it took over all runs."""
+    phase = phases()[number]
+    words = tokenizer.load(clip.FOLDER)
+    kinds, scaling = prepare(words, ranks)
+    unet, text = _started(number, next(iter(kinds.values())).moments.shape[1] // 2)
+    telling = portrayed.Telling(
+        kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
+    )
+    learner = Learner(unet, text, telling, phase.diffusion)
+    batches = Batches(kinds, tokenize(words, [""])[0], scaling, phase.diffusion, phase.training)
+    return train(learner, batches, words, phase.training, _work(number), ranks)
+
+
+def _started(number: int, latent: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """What a phase begins with: new networks, or those that the phase before has saved."""
+    if number:
+        parts = _learnt()
+        return parts["unet"].float(), parts["text_encoder"].float()
+    sizes = settings.fill(Sizes, settings.section("backbone")["sizes"], "backbone.sizes")
+    text = text_encoder(clip.FOLDER)
+    return build_unet(sizes, latent, text.config.hidden_size, phases()[0].training.seed), text
+
+
+def _learnt() -> dict[str, Any]:
+    text = CLIPTextModel.from_pretrained(FOLDER / "text_encoder", attn_implementation="eager")
+    return {"unet": UNet2DConditionModel.from_pretrained(FOLDER / "unet"), "text_encoder": text}
+
+
+def prepare(words: CLIPTokenizer, ranks: Ranks) -> tuple[dict[str, Kind], float]:
+    """What the training reads of p1, and the latents' scale; each kind's latents are made by one rank."""
+    coder = AutoencoderKL.from_pretrained(vae.FOLDER).eval()
     key = shards.fingerprint(shards.directory_fingerprint(vae.FOLDER), draw.version("p1"))
-    work = export.work("backbone")
-    found = {kind: moments(coder, part, work / f"{kind}-{key}.npy") for kind, part in data.items()}
-    tokens = {kind: tokenize(words, part.captions) for kind, part in data.items()}
-    batches = Batches(found, tokens, tokenize(words, [""])[0], coder.config.scaling_factor, diffusion, training)
+    data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
+    paths = {kind: export.work("backbone") / f"{kind}-{key}.npy" for kind in data}
+    for place, kind in enumerate(data):
+        if place % ranks.size == ranks.rank:
+            moments(coder, data[kind], paths[kind])
+    ranks.sum(torch.zeros(1))  # everybody waits for everybody's
+    seed = settings.section("draw")["populations"]["p1"]["seed"]
+    kinds = {
+        kind: Kind(moments(coder, part, paths[kind]), tokenize(words, part.captions), portrayed.cast(part, seed))
+        for kind, part in data.items()
+    }
+    return kinds, coder.config.scaling_factor
+
+
+def train(
+    learner: Learner, batches: Batches, words: CLIPTokenizer, training: fit.Training, work: Path, ranks: Ranks
+) -> float:
+    """Train; the average is written every ten minutes and at the end. Returns the seconds over all runs."""
     exported = time.monotonic()
 
     def after(step: int) -> None:
         nonlocal exported
         learner.follow(step)
-        if time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS:
+        last = step + 1 == training.steps
+        if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
             save(FOLDER, *learner.averages(), words)
             exported = time.monotonic()
 
-    return fit.fit(learner, batches, loss, training, work, torch.contiguous_format, after, draw.version("p1"))
+    return fit.fit(learner, batches, loss, training, work, torch.contiguous_format, after, draw.version("p1"), ranks)
 
 
 def loss(model: nn.Module, batch: fit.Batch, done: float) -> Tensor:

@@ -1,20 +1,24 @@
 """One training loop for the small networks of the pack: fixed number of steps, checkpoints, resume.
 
 Batch `i` depends on the seed and `i` alone, so a killed training resumes with the very batches it would have seen.
+Several ranks take their batches in turn and share the mean of their gradients.
 """
 
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, multiprocessing, nn
 from tqdm import tqdm
 
 from pipeline import shards
+from pipeline.backbone.loop import ALONE, Ranks
+from pipeline.precision import autocast
 
 CHECKPOINT = "checkpoint.pt"
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -25,7 +29,7 @@ class Training:
     """How long and how fast a network learns."""
 
     steps: int
-    batch: int  # images per step
+    batch: int  # images per step and rank
     rate: float  # the highest learning rate of the one-cycle schedule
     weight_decay: float
     seed: int
@@ -49,6 +53,7 @@ def fit(
     layout: torch.memory_format = torch.channels_last,
     after: Callable[[int], None] | None = None,
     data: str = "",
+    ranks: Ranks = ALONE,
 ) -> float:
     """Train `model` in place; `batch_at(i)` makes batch i on the host. Returns the seconds it took over all runs.
 
@@ -59,36 +64,79 @@ def fit(
     model.to(where).to(memory_format=layout)
     optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.rate, training.steps, pct_start=0.15)
-    key = shards.fingerprint(training, data, [(name, list(value.shape)) for name, value in model.state_dict().items()])
+    shapes = [(name, list(value.shape)) for name, value in model.state_dict().items()]
+    key = shards.fingerprint(training, data, ranks.size, shapes)
     state = _Checkpoint(folder / CHECKPOINT, key, {"model": model, "optimiser": optimiser, "schedule": schedule})
     step, seconds = state.load()
     saved = started = time.monotonic()
     before = seconds
     model.train()
-    bar = tqdm(range(step, training.steps), initial=step, total=training.steps, desc=folder.name, mininterval=5)
+    left, silent = range(step, training.steps), ranks.rank > 0
+    bar = tqdm(left, initial=step, total=training.steps, desc=folder.name, mininterval=5, disable=silent)
     for index in bar:
-        value = _step(model, batch_at(index), loss, optimiser, index / training.steps, where)
+        batch = batch_at(index * ranks.size + ranks.rank)
+        value = _step(model, batch, loss, optimiser, index / training.steps, where, ranks)
         schedule.step()
         if after is not None:
             after(index)
         seconds = before + time.monotonic() - started
         if index % 50 == 0:
             bar.set_postfix(loss=f"{value.item():.3f}")
-        if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or index + 1 == training.steps:
+        due = time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or index + 1 == training.steps
+        if ranks.rank == 0 and due:
             state.save(index + 1, seconds)
             saved = time.monotonic()
     return seconds
 
 
+def launch(run: Callable[[Ranks], float], size: int) -> float:
+    """`run` in `size` processes that can sum tensors, or here where one is enough. Returns what rank 0 returned.
+
+    `run` must be a function of a module.
+    """
+    torch.set_num_threads(1)
+    if size == 1:
+        return run(ALONE)
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(_rank, (run, size, Path(folder)), nprocs=size)
+        return float((Path(folder) / "result").read_text())
+
+
+def _rank(rank: int, run: Callable[[Ranks], float], size: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=size)
+    found = run(Ranks(rank, size))
+    if rank == 0:
+        (folder / "result").write_text(str(found))
+    distributed.destroy_process_group()
+
+
+def _share(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:
+    """Replace gradients by their mean over the ranks."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    ranks.sum(flat)
+    flat /= ranks.size
+    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
 def _step(
-    model: nn.Module, batch: Batch, loss: Loss, optimiser: torch.optim.Optimizer, done: float, where: torch.device
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss,
+    optimiser: torch.optim.Optimizer,
+    done: float,
+    where: torch.device,
+    ranks: Ranks,
 ) -> Tensor:
     moved = {name: value.to(where, non_blocking=True) for name, value in batch.items()}
-    # bfloat16 halves the time of a step where the processor has instructions for it (AVX-512 bf16).
-    with torch.autocast(where.type, torch.bfloat16):
+    with autocast(where):
         value = loss(model, moved, done)
     optimiser.zero_grad(set_to_none=True)
     value.backward()
+    if ranks.size > 1:
+        _share(model.parameters(), ranks)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimiser.step()
     return value.detach()

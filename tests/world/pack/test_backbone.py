@@ -10,13 +10,13 @@ import torch
 from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
-from pipeline.world.pack import backbone, clip, fit, tokenizer, vae
+from pipeline.world.pack import backbone, clip, fit, portrayed, tokenizer, vae
 
 CAPTIONS = ["a red wall", "a green wall"]
-CONTEXT, LATENT = 8, 4
+CONTEXT, LATENT, COEFFICIENTS = 8, 4, 5
 TEXT = clip.Sizes(embedding=8, side=16, patch=8, width=16, layers=1, text_width=32, text_layers=2, head=16)
 SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
-DIFFUSION = backbone.Diffusion(gamma=5.0, drop=0.1, average=0.9, portraits=0.5)
+DIFFUSION = backbone.Diffusion(gamma=5.0, drop=0.1, told=0.5, tokens=2, face=1.0, average=0.9, portraits=0.5)
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 
 
@@ -32,18 +32,26 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def learner(text_folder: Path) -> backbone.Learner:
     text = backbone.text_encoder(text_folder)
-    return backbone.Learner(backbone.build_unet(SIZES, LATENT, TEXT.text_width, seed=0), text, DIFFUSION)
+    telling = portrayed.Telling(COEFFICIENTS, DIFFUSION.tokens, TEXT.text_width)
+    return backbone.Learner(backbone.build_unet(SIZES, LATENT, TEXT.text_width, seed=0), text, telling, DIFFUSION)
+
+
+def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> backbone.Kind:
+    moments = chance.normal(size=(6, 2 * LATENT, 4, width)).astype(np.float16)
+    boxes = np.tile(np.linspace(0, 1, people, endpoint=False, dtype=np.float32)[:, None], (6, 1, 4))
+    cast = portrayed.Cast(
+        people=chance.normal(size=(6, people, COEFFICIENTS)).astype(np.float32),
+        boxes=boxes + np.array([0, 0, 1 / people, 0.5], np.float32),
+        present=np.ones((6, people), np.bool_),
+    )
+    return backbone.Kind(moments, backbone.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
 
 
 def batches(folder: Path) -> backbone.Batches:
     chance = np.random.default_rng(0)
-    moments = {
-        kind: chance.normal(size=(6, 2 * LATENT, 4, width)).astype(np.float16)
-        for kind, width in (("portraits", 4), ("groups", 8))
-    }
-    words = tokenizer.load(folder)
-    tokens = {kind: backbone.tokenize(words, CAPTIONS * 3) for kind in moments}
-    return backbone.Batches(moments, tokens, backbone.tokenize(words, [""])[0], 0.5, DIFFUSION, TRAINING)
+    kinds = {"portraits": kind(chance, folder, 4, 1), "groups": kind(chance, folder, 8, 2)}
+    empty = backbone.tokenize(tokenizer.load(folder), [""])[0]
+    return backbone.Batches(kinds, empty, 0.5, DIFFUSION, TRAINING)
 
 
 def test_the_text_encoder_says_what_the_image_text_model_says(text_folder: Path) -> None:
@@ -60,6 +68,12 @@ def test_a_batch_depends_on_its_number_alone_and_both_kinds_come(text_folder: Pa
     assert {made(index)["latents"].shape for index in range(12)} == {(4, LATENT, 4, 4), (2, LATENT, 4, 8)}
     times = made(0)["times"]
     assert (times.diff() > 0).all()
+
+
+def test_some_photographs_tell_of_all_their_people_and_some_of_none(text_folder: Path) -> None:
+    told = torch.cat([batch["told"] for batch in map(batches(text_folder), range(40)) if batch["told"].shape[1] == 2])
+    assert torch.equal(told[:, 0], told[:, 1])
+    assert 0.3 < told.float().mean() < 0.7
 
 
 def test_pure_noise_counts_fully_and_clean_pictures_little(learner: backbone.Learner) -> None:

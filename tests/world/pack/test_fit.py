@@ -1,6 +1,8 @@
 """The training loop: learns, resumes where it was, and does not resume something else; settings and export."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.backbone.loop import Ranks
 from pipeline.encoders.residual import ConvNorm, fold
 from pipeline.world.pack import export, fit, nets, settings
 
@@ -72,6 +75,35 @@ def test_other_settings_or_data_are_not_resumed(tmp_path: Path) -> None:
     assert seen == []
     fit.fit(network(), noting(seen), loss, TRAINING, tmp_path, data="new")
     assert seen == list(range(30))
+
+
+def train(ranks: Ranks) -> float:
+    """Leaves the weights where the test looks; what is launched must be a function of a module."""
+    folder = Path(os.environ["LIKENESS_TEST_FOLDER"]) / f"ranks-{ranks.size}"
+    model = network()
+    seconds = fit.fit(model, taking_turns(ranks), loss, replace(TRAINING, batch=8 // ranks.size), folder, ranks=ranks)
+    if ranks.rank == 0:
+        torch.save(model.state_dict(), folder / "weights.pt")
+    return seconds
+
+
+def taking_turns(ranks: Ranks) -> Callable[[int], fit.Batch]:
+    """Pieces of `batch_at`, so that all ranks' batches of a step are one batch of the test."""
+
+    def batch(index: int) -> fit.Batch:
+        step, part = divmod(index, ranks.size)
+        return {name: value.chunk(ranks.size)[part] for name, value in batch_at(step).items()}
+
+    return batch
+
+
+def test_two_ranks_learn_what_one_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKENESS_TEST_FOLDER", str(tmp_path))
+    for size in (1, 2):
+        assert fit.launch(train, size) > 0
+    one, two = (torch.load(tmp_path / f"ranks-{size}" / "weights.pt") for size in (1, 2))
+    # bfloat16 products of halves of a batch are rounded differently
+    assert all(torch.allclose(one[name], two[name], atol=0.02) for name in one)
 
 
 def test_folding_keeps_outputs_and_leaves_no_normalisation() -> None:

@@ -1,0 +1,72 @@
+"""What the backbone is told of people: who may be read where, and that coefficients are people's own."""
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from numpy.typing import NDArray
+
+from pipeline.world import population
+from pipeline.world.pack import backbone, draw, portrayed
+
+SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
+
+
+def told(tokens: torch.Tensor, present: list[bool]) -> portrayed.Told:
+    """Two people, one in each half of the picture."""
+    boxes = torch.tensor([[[0.1, 0.2, 0.4, 0.8], [0.6, 0.2, 0.9, 0.8]]])
+    return portrayed.Told(tokens, torch.tensor([present]), boxes)
+
+
+def test_a_position_reads_the_caption_and_its_own_person() -> None:
+    bias = portrayed.reading_bias(told(torch.zeros(1, 2, 3, 4), [True, True]), words=2, grid=(1, 2))
+    assert bias.shape == (1, 1, 2, 2 + 2 * 3)
+    assert (bias[0, 0] == 0).int().tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 1, 1, 1]]
+
+
+def unet() -> UNet2DConditionModel:
+    return backbone.build_unet(SIZES, latent=4, context=16, seed=0).eval()
+
+
+@torch.no_grad()
+def run(model: UNet2DConditionModel) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(0)
+    noisy, text = torch.randn(1, 4, 16, 32, generator=draws), torch.randn(1, 6, 16, generator=draws)
+    found: torch.Tensor = model(noisy, torch.tensor([500]), text).sample
+    return found
+
+
+def test_a_network_that_is_told_of_nobody_is_the_plain_one() -> None:
+    plain, model = unet(), unet()
+    wires = portrayed.tell(model)
+    wires.begin(told(torch.randn(1, 2, 3, 16), [False, False]), (16, 32))
+    assert torch.allclose(run(model), run(plain), atol=1e-5)
+    wires.begin(told(torch.randn(1, 2, 3, 16), [True, False]), (16, 32))
+    assert not torch.allclose(run(model), run(plain), atol=1e-3)
+
+
+def drawn(people: list[list[int]]) -> draw.Drawn:
+    """Photographs of some people, each face in a box of its own."""
+    faces = [(photo, person) for photo, group in enumerate(people) for person in group]
+    return draw.Drawn(
+        images=np.zeros((len(people), 128, 256, 3), np.uint8),
+        captions=[""] * len(people),
+        photo=np.array([photo for photo, _ in faces]),
+        person=np.array([person for _, person in faces]),
+        box=np.array([[64 * place, 32, 64 * place + 64, 96] for place in range(len(faces))], np.float32),
+        landmarks=np.zeros((len(faces), 68, 2), np.float32),
+    )
+
+
+def test_the_cast_lists_the_coefficients_and_boxes_of_each_face_in_turn() -> None:
+    cast = portrayed.cast(drawn([[4, 1], [1]]), seed=7)
+    assert cast.present.tolist() == [[True, True], [True, False]]
+    assert np.array_equal(cast.people[0, 1], of(7, 1))
+    assert np.array_equal(cast.people[1, 0], of(7, 1))
+    assert np.array_equal(cast.people[0, 0], of(7, 4))
+    assert cast.boxes[0, 1].tolist() == [0.25, 0.25, 0.5, 0.75]
+    assert not cast.people[1, 1].any()
+
+
+def of(seed: int, index: int) -> NDArray[np.float32]:
+    one = population.person(seed, index)
+    return np.concatenate([one.shape, one.albedo])
