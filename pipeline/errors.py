@@ -2,6 +2,7 @@
 
 LikenessError
 ├── SettingsError      a setting is unknown, misspelt or of the wrong type
+├── LicenceError       a part's licence is not known to allow what the run is for
 ├── MissingInput       a weight file, model directory or input folder is not there, or is empty
 ├── ShardError         a shard is corrupt or does not have the columns it must have
 ├── StorageError       the disk is full or a folder cannot be written
@@ -24,6 +25,10 @@ class LikenessError(Exception):
 
 class SettingsError(LikenessError):
     """A setting is unknown, misspelt or of the wrong type."""
+
+
+class LicenceError(LikenessError):
+    """A part's licence is not known to allow what the run is for."""
 
 
 class MissingInput(LikenessError):

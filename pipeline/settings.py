@@ -202,7 +202,9 @@ class Settings:
 
 
 def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
-    """Read params.yaml and lay the profile that it names over it. Every stage begins here, so licences are checked here.
+    """Read params.yaml and lay the profile that it names over it.
+
+    Every stage begins with this, so it is also where parts that the run may not use are refused.
 
     Raises:
         SettingsError: a file is missing or not YAML, a key is unknown or missing, or a value has the wrong type.

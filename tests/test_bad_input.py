@@ -71,6 +71,18 @@ def test_a_missing_model(project: Path, name: str) -> None:
     assert "nowhere" in said or "shards" in said
 
 
+def test_a_part_that_is_for_research_only(project: Path) -> None:
+    pack = project / "published"
+    pack.mkdir()
+    (pack / "w600k_r50.onnx").write_bytes(b"weights")
+    override(project, models={"recogniser_b": "published"})
+    said = stage(project, "crawl")
+    assert "models.recogniser_b in published (licence: not stated)" in said
+    assert "set models.allow_non_commercial: true" in said
+    override(project, models={"allow_non_commercial": True}, crawl={"collection_mode": "found"})
+    assert "crawl.collection_mode" in stage(project, "crawl")
+
+
 def test_an_unknown_method(project: Path) -> None:
     said = stage(project, "train", "uniportrit")
     assert "uniportrait" in said or "shards" in said

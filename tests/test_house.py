@@ -10,7 +10,7 @@ from pipeline import plugins
 from tests.conftest import ROOT
 
 STAGES = ["world", "crawl", "faces", "identities", "shapes", "samples", "train", "generate", "evaluate", "report"]
-GROUND = {"errors", "images", "plugins", "records", "settings", "shards"}
+GROUND = {"errors", "images", "licences", "plugins", "records", "settings", "shards"}
 STAGE_FOLDERS = {"crawl", "faces", "identities", "shapes", "samples"}
 
 

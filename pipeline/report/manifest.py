@@ -10,13 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import shards
-from pipeline.head.model import load_head
+from pipeline import licences, shards
 from pipeline.report import charts
 from pipeline.settings import Settings
 
 STAGES = ("world", "crawl", "faces", "identities", "shapes", "samples")
-UNKNOWN = "not stated"
 
 
 @dataclass(frozen=True)
@@ -99,22 +97,14 @@ def stage_groups(data: Path) -> list[Group]:
 
 
 def weights(settings: Settings) -> list[Weights]:
-    """The pretrained parts with their licences, as their cards state them."""
-    models = {name: value for name, value in asdict(settings.models).items() if isinstance(value, str) and value}
-    return [_weights(role, Path(path)) for role, path in models.items()]
+    """The pretrained parts with their licences, as they state them."""
+    return [_weights(name.rpartition(".")[2], Path(path)) for name, path in settings.parts().items()]
 
 
 def _weights(role: str, path: Path) -> Weights:
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     size = sum(each.stat().st_size for each in files) / 1e6
-    return Weights(role, str(path), _licence(path), f"{size:.1f}", shards.file_fingerprint(files))
-
-
-def _licence(path: Path) -> str:
-    if path.suffix == ".npz":
-        return load_head(path).licence or UNKNOWN
-    card = path / "card.json"
-    return str(json.loads(card.read_text()).get("licence", UNKNOWN)) if card.is_file() else UNKNOWN
+    return Weights(role, str(path), licences.of(path), f"{size:.1f}", shards.file_fingerprint(files))
 
 
 def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> list[Fact]:
