@@ -2,6 +2,7 @@
 # make test    set up, run the tests
 # make test-flow   the whole flow on a tiny world, with kills
 # make check   ruff and mypy
+# make real    real photographs and published models, where ../shared/real is, through crawl to samples
 # make pack    rebuild the world's model pack from nothing (hours; resumes)
 PYTHON ?= python3.11
 KEY := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
@@ -14,6 +15,7 @@ KEEP_ARRAYS := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=42949672
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) $(KEEP_ARRAYS) DVC_NO_ANALYTICS=1
 
 .PHONY: setup demo test test-flow check pack real
+.DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
 setup: $(VENV)/.ready
@@ -42,9 +44,14 @@ check: setup
 	$(RUN) $(BIN)/mypy
 
 # Another profile takes the same road: the line `profile:` of params.yaml says which one is in force.
-real: setup
+real: setup .work/heads/ict.npz
 	$(RUN) $(BIN)/python -m pipeline.settings use real > /dev/null
 	$(RUN) $(BIN)/dvc repro samples
+
+# Made only where it is absent: what it is made from may be gone by then.
+.work/heads/ict.npz: | $(VENV)/.ready
+	mkdir -p $(@D)
+	$(RUN) $(BIN)/python -m pipeline.head.importers ict ../shared/real/heads/ict_facekit_light.npz $@
 
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
