@@ -3,6 +3,7 @@
 # make test-flow   the whole flow on a tiny world, with kills
 # make check   ruff and mypy
 # make real    real photographs and published models, where ../shared/real is, through crawl to samples
+# make published   the larger run whose report is kept in reports/published (hours; resumes)
 # make pack    rebuild the world's model pack from nothing (hours; resumes)
 PYTHON ?= python3.11
 KEY := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
@@ -13,8 +14,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # a virtual machine. Keep them.
 KEEP_ARRAYS := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) $(KEEP_ARRAYS) DVC_NO_ANALYTICS=1
+USE := $(RUN) $(BIN)/python -m pipeline.settings use
 
-.PHONY: setup demo test test-flow check pack real
+.PHONY: setup demo test test-flow check pack real published
+# What a failed command left half made must not count as made.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
@@ -45,13 +48,20 @@ check: setup
 
 # Another profile takes the same road: the line `profile:` of params.yaml says which one is in force.
 real: setup .work/heads/ict.npz
-	$(RUN) $(BIN)/python -m pipeline.settings use real > /dev/null
+	$(USE) real > /dev/null
 	$(RUN) $(BIN)/dvc repro samples
 
 # Made only where it is absent: what it is made from may be gone by then.
 .work/heads/ict.npz: | $(VENV)/.ready
 	mkdir -p $(@D)
 	$(RUN) $(BIN)/python -m pipeline.head.importers ict ../shared/real/heads/ict_facekit_light.npz $@
+
+# DVC reads the profile from params.yaml and nowhere else (dvc.yaml names the profile's file among the deps), so the line
+# is changed for the run; the trap puts it back however the run ends, but for a SIGKILL.
+published: setup
+	@was=$$(sed -n 's/^profile: *//p' params.yaml); \
+	trap '$(USE) "$$was" > /dev/null' EXIT; trap 'exit 130' HUP INT TERM; \
+	$(USE) published > /dev/null && $(RUN) $(BIN)/dvc repro && $(RUN) $(BIN)/python -m stages.report --publish
 
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
