@@ -5,7 +5,7 @@ be drawn is a row with its reason: it counts as a failure and is never left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,15 @@ class MethodWorker:
     def __call__(self, task: shards.Task) -> dict[str, int]:
         """Draw one shard; the count of its images and of failures."""
         cases = self._cases[slice(*task.inputs)]
+        return write(self._drawing, task.key, [result for part in self._protocols(cases) for result in part])
+
+    def _protocols(self, cases: Sequence[Case]) -> list[list[Result]]:
+        """Results under each protocol. The plain backbone reads neither people nor places: it draws once for all."""
         protocols = self._drawing.generate.protocols
-        results = [result for protocol in protocols for result in self._protocol(cases, protocol)]
-        return write(self._drawing, task.key, results)
+        if self._drawing.name != PLAIN:
+            return [self._protocol(cases, protocol) for protocol in protocols]
+        drawn = self._protocol(cases, protocols[0])
+        return [[replace(result, protocol=protocol) for result in drawn] for protocol in protocols]
 
     def _protocol(self, cases: Sequence[Case], protocol: str) -> list[Result]:
         failed, ready = [], []

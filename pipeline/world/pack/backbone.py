@@ -66,6 +66,7 @@ class Diffusion:
     """How the noise is weighted and what a batch holds."""
 
     gamma: float  # of min-SNR
+    focus: tuple[int, int]  # times between which half of the batch lies: where faces take their form
     drop: float  # share of captions that are empty
     told: float  # share of photographs whose people are told
     tokens: int  # that tell of a person
@@ -234,7 +235,7 @@ class Batches:
             "latents": torch.from_numpy(latents),
             "noise": torch.from_numpy(_normal(chance, mean)),
             "tokens": torch.where(dropped[:, None], self._empty, kind.tokens[torch.from_numpy(photos)]),
-            "times": torch.from_numpy(_times(chance, size)),
+            "times": torch.from_numpy(_times(chance, size, self._diffusion.focus)),
             "people": torch.from_numpy(kind.cast.people[photos]),
             "boxes": torch.from_numpy(kind.cast.boxes[photos]),
             "told": torch.from_numpy(told),
@@ -245,10 +246,17 @@ def _normal(chance: np.random.Generator, like: NDArray[np.float32]) -> NDArray[n
     return chance.standard_normal(like.shape, np.float32)
 
 
-def _times(chance: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """One time from each of `size` equal pieces of the schedule: less variance than independent ones."""
-    steps = int(DDIMScheduler().config.num_train_timesteps)
-    return np.floor((np.arange(size) + chance.random(size)) / size * steps).astype(np.int64)
+def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> NDArray[np.int64]:
+    """Half of the times from all over the schedule, half from within `focus`; less variance than independent ones."""
+    whole = int(DDIMScheduler().config.num_train_timesteps)
+    everywhere, within = _spread(chance, size - size // 2), _spread(chance, size // 2)
+    times = np.concatenate([everywhere * whole, focus[0] + within * (focus[1] - focus[0])])
+    return np.floor(times).astype(np.int64)
+
+
+def _spread(chance: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """One number from each of `size` equal pieces of [0, 1)."""
+    return (np.arange(size) + chance.random(size)) / size
 
 
 @torch.no_grad()
@@ -343,7 +351,7 @@ def main() -> None:
     seconds = [_phase(number, phase) for number, phase in enumerate(phases())]
     data = {kind: len(draw.load("p1", kind).captions) for kind in draw.WIDTHS}
     facts = {
-        "parameters": {name: _count(part) for name, part in _learnt().items()},
+        "parameters": {name: _count(FOLDER / name) for name in ("unet", "text_encoder")},
         "data": f"p1: {data['portraits']} portraits, {data['groups']} groups",
         "command": "python -m pipeline.world.pack.backbone",
         "seconds": [round(each) for each in seconds],
@@ -352,8 +360,8 @@ def main() -> None:
     export.write_card([FOLDER.name], PART, facts)
 
 
-def _count(model: nn.Module) -> int:
-    return sum(weight.numel() for weight in model.parameters())
+def _count(folder: Path) -> int:
+    return sum(weight.numel() for path in folder.glob("*.safetensors") for weight in load_file(path).values())
 
 
 def phases() -> list[Phase]:
@@ -399,18 +407,14 @@ def run(number: int, ranks: Ranks) -> float:
 
 
 def _started(number: int, latent: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """What a phase begins with: new networks, or those that the phase before has saved."""
-    if number:
-        parts = _learnt()
-        return parts["unet"].float(), parts["text_encoder"].float()
+    """What a phase begins with: new networks, or the weights that the phase before has saved."""
     sizes = settings.fill(Sizes, settings.section("backbone")["sizes"], "backbone.sizes")
     text = text_encoder(clip.FOLDER)
-    return build_unet(sizes, latent, text.config.hidden_size, phases()[0].training.seed), text
-
-
-def _learnt() -> dict[str, Any]:
-    text = CLIPTextModel.from_pretrained(FOLDER / "text_encoder", attn_implementation="eager")
-    return {"unet": UNet2DConditionModel.from_pretrained(FOLDER / "unet"), "text_encoder": text}
+    unet = build_unet(sizes, latent, text.config.hidden_size, phases()[0].training.seed)
+    if number:
+        unet.load_state_dict(load_file(FOLDER / "unet" / "diffusion_pytorch_model.safetensors"))
+        text.load_state_dict(load_file(FOLDER / "text_encoder" / "model.safetensors"))
+    return unet, text
 
 
 def prepare(words: CLIPTokenizer, ranks: Ranks) -> tuple[dict[str, Kind], float]:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from diffusers.models.attention_processor import Attention
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -43,40 +42,51 @@ class Told:
 class Telling(nn.Module):
     """From a person's coefficients to tokens of the text's width."""
 
+    GAIN = 5.0  # how much faster it learns than the rest
+
     def __init__(self, coefficients: int, tokens: int, width: int) -> None:
         super().__init__()
         self._size = tokens, width
         self.map = nn.Linear(coefficients, tokens * width)
-        self.norm = nn.LayerNorm(width)
+        # Nearly nothing at first, so that the network is disturbed by no noise that it did not learn with.
+        nn.init.normal_(self.map.weight, std=0.002)
+        nn.init.zeros_(self.map.bias)
 
     def forward(self, people: Tensor) -> Tensor:
         """(..., K) to (..., T, D)."""
-        found: Tensor = self.norm(self.map(people).unflatten(-1, self._size))
+        found: Tensor = self.GAIN * self.map(people).unflatten(-1, self._size)
         return found
 
 
 class Reading(AttentionLayer):
-    """Cross-attention to the caption and, in each person's part of the picture, to that person's tokens."""
+    """Cross-attention to the caption, and beside it, in each person's part of the picture, to that person's tokens.
+
+    Both use the layer's own projections of text. One softmax over caption and people, as if the tokens were words, was
+    tried first: after 36,000 photographs nobody was told apart.
+    """
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
         assert context is not None
         told: Told = self.wires.faces
-        source = torch.cat([context, told.tokens.flatten(1, 2).to(context)], dim=1)
-        query, key, value = (
-            split_heads(each, attn.heads) for each in (attn.to_q(hidden), attn.to_k(source), attn.to_v(source))
-        )
-        bias = reading_bias(told, context.shape[1], self.wires.grid(hidden.shape[1])).to(query)
-        out: Tensor = attn.to_out[0](merge_heads(attend(query, key, value, bias)))
-        return out
+        query = split_heads(attn.to_q(hidden), attn.heads)
+        out = attend(query, *_projected(attn, context)) + self._people(attn, query, told)
+        return attn.to_out[0](merge_heads(out))  # type: ignore[no-any-return]
+
+    def _people(self, attn: Attention, query: Tensor, told: Told) -> Tensor:
+        """What people add, (B, heads, L, d)."""
+        key, value = _projected(attn, told.tokens)  # (B, N, heads, T, d)
+        each = attend(query.unsqueeze(1), key, value)  # (B, N, heads, L, d)
+        return (each * shares(told, self.wires.grid(query.shape[-2]))[:, :, None, :, None]).sum(1)
 
 
-def reading_bias(told: Told, words: int, grid: tuple[int, int]) -> Tensor:
-    """What is added to the logits (B, 1, L, words + N * T): minus infinity at tokens that a position must not read."""
-    mine = region_masks(told.boxes, grid).flatten(2).bool() & told.present.unsqueeze(-1)  # (B, N, L)
-    people = mine.transpose(1, 2).repeat_interleave(told.tokens.shape[2], dim=2)  # (B, L, N * T)
-    readable = torch.cat([people.new_ones(*people.shape[:2], words), people], dim=2)
-    return torch.zeros(readable.shape, device=readable.device).masked_fill(~readable, -torch.inf).unsqueeze(1)
+def _projected(attn: Attention, source: Tensor) -> tuple[Tensor, Tensor]:
+    return split_heads(attn.to_k(source), attn.heads), split_heads(attn.to_v(source), attn.heads)
+
+
+def shares(told: Told, grid: tuple[int, int]) -> Tensor:
+    """Which positions are whose, (B, N, L) in {0, 1}: each is its nearest person's, if that person is told of."""
+    return region_masks(told.boxes, grid).flatten(2) * told.present.unsqueeze(-1)
 
 
 def tell(unet: nn.Module) -> Wires:

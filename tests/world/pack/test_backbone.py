@@ -16,7 +16,9 @@ CAPTIONS = ["a red wall", "a green wall"]
 CONTEXT, LATENT, COEFFICIENTS = 8, 4, 5
 TEXT = clip.Sizes(embedding=8, side=16, patch=8, width=16, layers=1, text_width=32, text_layers=2, head=16)
 SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
-DIFFUSION = backbone.Diffusion(gamma=5.0, drop=0.1, told=0.5, tokens=2, face=1.0, average=0.9, portraits=0.5)
+DIFFUSION = backbone.Diffusion(
+    gamma=5.0, focus=(400, 900), drop=0.1, told=0.5, tokens=2, face=1.0, average=0.9, portraits=0.5
+)
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 
 
@@ -66,8 +68,9 @@ def test_a_batch_depends_on_its_number_alone_and_both_kinds_come(text_folder: Pa
     made = batches(text_folder)
     assert all(torch.equal(made(3)[name], made(3)[name]) for name in made(3))
     assert {made(index)["latents"].shape for index in range(12)} == {(4, LATENT, 4, 4), (2, LATENT, 4, 8)}
-    times = made(0)["times"]
-    assert (times.diff() > 0).all()
+    times = next(batch["times"] for batch in map(made, range(12)) if len(batch["times"]) == 4)
+    assert (times[:2] // 500).tolist() == [0, 1]  # half of them all over the schedule
+    assert ((times[2:] - 400) // 250).tolist() == [0, 1]  # half within the focus
 
 
 def test_some_photographs_tell_of_all_their_people_and_some_of_none(text_folder: Path) -> None:

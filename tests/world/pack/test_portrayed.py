@@ -17,10 +17,21 @@ def told(tokens: torch.Tensor, present: list[bool]) -> portrayed.Told:
     return portrayed.Told(tokens, torch.tensor([present]), boxes)
 
 
-def test_a_position_reads_the_caption_and_its_own_person() -> None:
-    bias = portrayed.reading_bias(told(torch.zeros(1, 2, 3, 4), [True, True]), words=2, grid=(1, 2))
-    assert bias.shape == (1, 1, 2, 2 + 2 * 3)
-    assert (bias[0, 0] == 0).int().tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 1, 1, 1]]
+def test_a_position_reads_its_nearest_person_if_that_one_is_told_of() -> None:
+    tokens = torch.zeros(1, 2, 3, 4)
+    assert portrayed.shares(told(tokens, [True, True]), (1, 4)).tolist() == [[[1, 1, 0, 0], [0, 0, 1, 1]]]
+    assert portrayed.shares(told(tokens, [False, True]), (1, 4)).tolist() == [[[0, 0, 0, 0], [0, 0, 1, 1]]]
+
+
+def test_an_empty_slot_takes_no_position() -> None:
+    boxes = torch.tensor([[[0.1, 0.2, 0.4, 0.8], [0.0, 0.0, 0.0, 0.0]]])
+    one = portrayed.Told(torch.zeros(1, 2, 3, 4), torch.tensor([[True, False]]), boxes)
+    assert portrayed.shares(one, (1, 4)).tolist() == [[[1, 1, 1, 1], [0, 0, 0, 0]]]
+
+
+def test_at_first_almost_nothing_is_told() -> None:
+    torch.manual_seed(0)
+    assert portrayed.Telling(80, 8, 16)(torch.randn(4, 2, 80)).abs().max() < 1
 
 
 def unet() -> UNet2DConditionModel:
