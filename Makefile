@@ -1,6 +1,7 @@
 # make demo    set up, run the whole flow in the world profile, say where the report is
 # make test    set up, run the tests
 # make test-flow   the whole flow on a tiny world, with kills
+# make bench   claims about speed, measured side by side
 # make check   ruff and mypy
 # make real    real photographs and published models, where ../shared/real is, through crawl to samples
 # make published   the larger run whose report is kept in reports/published (hours; resumes)
@@ -16,7 +17,7 @@ KEEP_ARRAYS := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=42949672
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) $(KEEP_ARRAYS) DVC_NO_ANALYTICS=1
 USE := $(RUN) $(BIN)/python -m pipeline.settings use
 
-.PHONY: setup demo test test-flow check pack real published
+.PHONY: setup demo test test-flow bench check pack real published
 # What a failed command left half made must not count as made.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
@@ -40,6 +41,10 @@ test: setup
 # The whole flow on a tiny world: twice, with every stage killed, and as a job on a Ray started by hand.
 test-flow: setup
 	$(RUN) $(BIN)/python -m pytest -m slow
+
+# Ratios of speed, measured side by side.
+bench: setup
+	$(RUN) $(BIN)/python -m tests.benchmarks
 
 check: setup
 	$(RUN) $(BIN)/ruff check .

@@ -1,0 +1,51 @@
+"""What is compared: each entry gives our way and the alternative, ready to run and equal in what they compute."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from skimage.transform import SimilarityTransform
+from torch.nn import functional as F
+
+from pipeline.backbone.inject import attend
+from pipeline.identities.linkage import unique_edges
+from pipeline.world.pack.faces import similarity
+
+Pair = tuple[Callable[[], object], Callable[[], object]]
+
+
+def attention_backward() -> Pair:
+    """Plain products against the fused kernel, forwards and backwards: 32 pictures, 64 positions, 3 heads of 32."""
+    states = [torch.randn(32, 3, 64, 32, requires_grad=True) for _ in range(3)]
+
+    def through(attention: Callable[..., torch.Tensor]) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(attention(*states).sum(), states)
+
+    return through(attend), through(F.scaled_dot_product_attention)
+
+
+def edges() -> Pair:
+    """Unique edges of a graph by one number per edge against rows of two: 200,000 edges among 20,000 nodes."""
+    drawn = np.random.default_rng(0).integers(0, 20000, (200000, 2))
+    return lambda: unique_edges(drawn, 20000), lambda: np.unique(np.sort(drawn, axis=1), axis=0)
+
+
+def alignment() -> Pair:
+    """The closed form of a similarity in the plane against scikit-image's: five points."""
+    points, target = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+    return lambda: similarity(points, target), lambda: SimilarityTransform.from_estimate(points, target)
+
+
+def precision() -> Pair:
+    """A convolution in float32 against bfloat16: how this device's answer to `half_is_fast` comes about."""
+    net, pixels = torch.nn.Conv2d(64, 64, 3, padding=1), torch.randn(4, 64, 16, 16)
+    half = torch.nn.Conv2d(64, 64, 3, padding=1).bfloat16()
+    return lambda: net(pixels), lambda: half(pixels.bfloat16())
+
+
+PAIRS: dict[str, Callable[[], Pair]] = {
+    "attention_backward": attention_backward,
+    "edges": edges,
+    "alignment": alignment,
+    "precision": precision,
+}
