@@ -24,22 +24,22 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipeline import shards
 from pipeline.backbone.inject import box_masks
 from pipeline.backbone.loop import Ranks
 from pipeline.encoders.image_text import FILES
-from pipeline.precision import autocast
 from pipeline.world.pack import clip, draw, export, fit, portrayed, settings, tokenizer, vae
+from pipeline.world.pack.batches import Batches, Diffusion, Kind, moments, tokenize
 
 FOLDER = settings.MODELS / "backbone"
 PART = "text encoder and UNet"
 PLAIN, CROSS = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
 SECONDS_BETWEEN_EXPORTS = 600.0
+TELLING = "telling.safetensors"  # of a phase, for the next one; no part of the pack
 SCHEDULE: dict[str, Any] = {
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
@@ -59,20 +59,6 @@ class Sizes:
     channels: tuple[int, int, int]
     head: int  # channels of an attention head
     groups: int  # of group normalisation
-
-
-@dataclass(frozen=True)
-class Diffusion:
-    """How the noise is weighted and what a batch holds."""
-
-    gamma: float  # of min-SNR
-    focus: tuple[int, int]  # times between which half of the batch lies: where faces take their form
-    drop: float  # share of captions that are empty
-    told: float  # share of photographs whose people are told
-    tokens: int  # that tell of a person
-    face: float  # how much more a position within a face counts
-    average: float  # decay of the moving average
-    portraits: float  # share of the steps; a step on groups holds half as many, so wide, photographs
 
 
 @dataclass(frozen=True)
@@ -161,7 +147,7 @@ class Learner(nn.Module):
         self, unet: UNet2DConditionModel, text: CLIPTextModel, telling: portrayed.Telling, diffusion: Diffusion
     ) -> None:
         super().__init__()
-        self.unet, self.text, self.telling = unet, text, telling
+        self.unet, self.text, self.telling = unet, text.requires_grad_(diffusion.text), telling
         # Attention over 64 positions is faster as plain products than in the fused CPU kernel's backward pass.
         unet.set_attn_processor(AttnProcessor())
         self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
@@ -199,91 +185,6 @@ class Learner(nn.Module):
         """UNet and text encoder with averaged weights, on the CPU."""
         unet, text = (copy.deepcopy(self.average[name]).cpu() for name in self.PARTS[:2])
         return unet, text  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """All photographs of one kind, as the training reads them."""
-
-    moments: NDArray[np.float16]  # (photos, 2 C, h, w)
-    tokens: Tensor  # (photos, T)
-    cast: portrayed.Cast
-
-
-class Batches:
-    """Batches of latents of portraits or of groups, with noise, times, tokens and people, all drawn from the seed."""
-
-    def __init__(
-        self, kinds: dict[str, Kind], empty: Tensor, scaling: float, diffusion: Diffusion, training: fit.Training
-    ) -> None:
-        self._kinds, self._empty = kinds, empty
-        self._scaling, self._diffusion, self._training = scaling, diffusion, training
-
-    def __call__(self, index: int) -> fit.Batch:
-        """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
-        (B, N, K), boxes (B, N, 4) and who is told of (B, N)."""
-        chance = np.random.default_rng([self._training.seed, index])
-        groups = chance.random() >= self._diffusion.portraits
-        name, size = ("groups", self._training.batch // 2) if groups else ("portraits", self._training.batch)
-        kind = self._kinds[name]
-        photos = chance.integers(len(kind.moments), size=size)
-        mean, logvar = np.split(kind.moments[photos].astype(np.float32), 2, axis=1)
-        latents = (mean + np.exp(0.5 * logvar) * _normal(chance, mean)) * self._scaling
-        dropped = torch.from_numpy(chance.random(size) < self._diffusion.drop)
-        told = kind.cast.present[photos] & (chance.random(size) < self._diffusion.told)[:, None]
-        return {
-            "latents": torch.from_numpy(latents),
-            "noise": torch.from_numpy(_normal(chance, mean)),
-            "tokens": torch.where(dropped[:, None], self._empty, kind.tokens[torch.from_numpy(photos)]),
-            "times": torch.from_numpy(_times(chance, size, self._diffusion.focus)),
-            "people": torch.from_numpy(kind.cast.people[photos]),
-            "boxes": torch.from_numpy(kind.cast.boxes[photos]),
-            "told": torch.from_numpy(told),
-        }
-
-
-def _normal(chance: np.random.Generator, like: NDArray[np.float32]) -> NDArray[np.float32]:
-    return chance.standard_normal(like.shape, np.float32)
-
-
-def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> NDArray[np.int64]:
-    """Half of the times from all over the schedule, half from within `focus`; less variance than independent ones."""
-    whole = int(DDIMScheduler().config.num_train_timesteps)
-    everywhere, within = _spread(chance, size - size // 2), _spread(chance, size // 2)
-    times = np.concatenate([everywhere * whole, focus[0] + within * (focus[1] - focus[0])])
-    return np.floor(times).astype(np.int64)
-
-
-def _spread(chance: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """One number from each of `size` equal pieces of [0, 1)."""
-    return (np.arange(size) + chance.random(size)) / size
-
-
-@torch.no_grad()
-def moments(model: AutoencoderKL, data: draw.Drawn, path: Path) -> NDArray[np.float16]:
-    """Mean and log variance (N, 2 C, h, w) of every photograph's latent, made once and memory-mapped."""
-    if path.exists():
-        return np.load(path, mmap_mode="r")
-    height, width = (edge // 8 for edge in data.images.shape[1:3])
-    size = (len(data.images), 2 * model.config.latent_channels, height, width)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing")
-    made = np.lib.format.open_memmap(writing, mode="w+", dtype=np.float16, shape=size)
-    where = fit.device()
-    model.to(where, memory_format=torch.channels_last)
-    for start in tqdm(range(0, len(made), 16), desc=f"latents {path.stem}", mininterval=5):
-        images = torch.stack([vae.to_tensor(each) for each in data.images[start : start + 16]]).to(where)
-        with autocast(where):
-            posterior = model.encode(images).latent_dist
-        made[start : start + 16] = torch.cat([posterior.mean, posterior.logvar], 1).half().cpu().numpy()
-    made.flush()
-    writing.rename(path)
-    return np.load(path, mmap_mode="r")
-
-
-def tokenize(words: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
-    """Tokens (N, T) of captions, as the pipeline cuts them."""
-    return words(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def save(folder: Path, unet: UNet2DConditionModel, text: CLIPTextModel, words: CLIPTokenizer) -> None:
@@ -401,6 +302,8 @@ def run(number: int, ranks: Ranks) -> float:
     telling = portrayed.Telling(
         kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
     )
+    if (told := _work(number - 1) / TELLING).exists():
+        telling.load_state_dict(load_file(told))
     learner = Learner(unet, text, telling, phase.diffusion)
     batches = Batches(kinds, tokenize(words, [""])[0], scaling, phase.diffusion, phase.training)
     return train(learner, batches, words, phase.training, _work(number), ranks)
@@ -447,6 +350,7 @@ def train(
         last = step + 1 == training.steps
         if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
             save(FOLDER, *learner.averages(), words)
+            save_file(learner.average["telling"].state_dict(), work / TELLING)
             exported = time.monotonic()
 
     return fit.fit(learner, batches, loss, training, work, torch.contiguous_format, after, draw.version("p1"), ranks)

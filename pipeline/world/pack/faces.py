@@ -61,7 +61,7 @@ class FaceSet:
 def similarity(points: Floats, target: Floats) -> Floats:
     """The 2 x 3 similarity that brings `points` (P, 2) nearest to `target` (P, 2) in the least squares (Umeyama 1991).
 
-    In the plane it has a closed form with a = s cos, b = s sin, which takes a quarter of scikit-image's time (make bench).
+    In the plane it has a closed form with a = s cos, b = s sin, in a quarter of scikit-image's time.
     """
     source_mean, target_mean = points.mean(0), target.mean(0)
     source, aim = points - source_mean, target - target_mean

@@ -11,13 +11,23 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
 from pipeline.world.pack import backbone, clip, fit, portrayed, tokenizer, vae
+from pipeline.world.pack import batches as batches_of
 
 CAPTIONS = ["a red wall", "a green wall"]
 CONTEXT, LATENT, COEFFICIENTS = 8, 4, 5
 TEXT = clip.Sizes(embedding=8, side=16, patch=8, width=16, layers=1, text_width=32, text_layers=2, head=16)
 SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
-DIFFUSION = backbone.Diffusion(
-    gamma=5.0, focus=(400, 900), drop=0.1, told=0.5, tokens=2, face=1.0, average=0.9, portraits=0.5
+DIFFUSION = batches_of.Diffusion(
+    gamma=5.0,
+    focus=(400, 900),
+    drop=0.1,
+    told=0.5,
+    tokens=2,
+    face=1.0,
+    text=True,
+    average=0.9,
+    portraits=0.5,
+    close_ups=0.0,
 )
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 
@@ -38,7 +48,7 @@ def learner(text_folder: Path) -> backbone.Learner:
     return backbone.Learner(backbone.build_unet(SIZES, LATENT, TEXT.text_width, seed=0), text, telling, DIFFUSION)
 
 
-def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> backbone.Kind:
+def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> batches_of.Kind:
     moments = chance.normal(size=(6, 2 * LATENT, 4, width)).astype(np.float16)
     boxes = np.tile(np.linspace(0, 1, people, endpoint=False, dtype=np.float32)[:, None], (6, 1, 4))
     cast = portrayed.Cast(
@@ -46,18 +56,18 @@ def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> b
         boxes=boxes + np.array([0, 0, 1 / people, 0.5], np.float32),
         present=np.ones((6, people), np.bool_),
     )
-    return backbone.Kind(moments, backbone.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
+    return batches_of.Kind(moments, batches_of.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
 
 
-def batches(folder: Path) -> backbone.Batches:
+def batches(folder: Path) -> batches_of.Batches:
     chance = np.random.default_rng(0)
     kinds = {"portraits": kind(chance, folder, 4, 1), "groups": kind(chance, folder, 8, 2)}
-    empty = backbone.tokenize(tokenizer.load(folder), [""])[0]
-    return backbone.Batches(kinds, empty, 0.5, DIFFUSION, TRAINING)
+    empty = batches_of.tokenize(tokenizer.load(folder), [""])[0]
+    return batches_of.Batches(kinds, empty, 0.5, DIFFUSION, TRAINING)
 
 
 def test_the_text_encoder_says_what_the_image_text_model_says(text_folder: Path) -> None:
-    words = backbone.tokenize(tokenizer.load(text_folder), CAPTIONS)
+    words = batches_of.tokenize(tokenizer.load(text_folder), CAPTIONS)
     model = open_clip.create_model(f"local-dir:{text_folder}").eval()
     with torch.no_grad():
         ours = backbone.text_encoder(text_folder).eval()(words).pooler_output @ model.text_projection
