@@ -249,7 +249,7 @@ def sample(
 def main() -> None:
     """Train on p1, phase after phase, write the backbone and its card."""
     values = settings.section("backbone")
-    seconds = [_phase(number, phase) for number, phase in enumerate(phases())]
+    seconds = [fit.once(partial(run, number), phase.ranks, _work(number)) for number, phase in enumerate(phases())]
     data = {kind: len(draw.load("p1", kind).captions) for kind in draw.WIDTHS}
     facts = {
         "parameters": {name: _count(FOLDER / name) for name in ("unet", "text_encoder")},
@@ -278,15 +278,6 @@ def _read_phase(values: dict[str, Any], where: str) -> Phase:
         "training": settings.fill(fit.Training, values["training"], f"{where}.training"),
     }
     return settings.fill(Phase, values | parts, where)
-
-
-def _phase(number: int, phase: Phase) -> float:
-    """Train a phase, unless it was finished before. Returns the seconds it took over all runs."""
-    work = _work(number)
-    done = work / "seconds"
-    if not done.exists():
-        done.write_text(str(fit.launch(partial(run, number), phase.ranks)))
-    return float(done.read_text())
 
 
 def _work(number: int) -> Path:

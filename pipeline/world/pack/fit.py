@@ -102,6 +102,16 @@ def launch(run: Callable[[Ranks], float], size: int) -> float:
         return float((Path(folder) / "result").read_text())
 
 
+def once(run: Callable[[Ranks], float], size: int, work: Path) -> float:
+    """`launch`, unless it was finished before in this working folder. Returns the seconds it took."""
+    done = work / "seconds"
+    if not done.exists():
+        seconds = launch(run, size)
+        work.mkdir(parents=True, exist_ok=True)
+        done.write_text(str(seconds))
+    return float(done.read_text())
+
+
 def _rank(rank: int, run: Callable[[Ranks], float], size: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=size)

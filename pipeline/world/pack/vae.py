@@ -3,15 +3,18 @@
 Loss: Charbonnier and image gradients at two scales, both heavier on faces; the features and the embedding of
 recogniser A on aligned faces (A may supervise, B measures); a weak KL; and the decoder applied to shrunken latents
 against the shrunken picture (Kouzelis et al. 2025, EQ-VAE), without which latents hold detail that a small diffusion
-model learns slowly. Crops around faces at first, whole photographs at the end.
+model learns slowly. Crops around faces at first, then whole photographs; at the end, on crops again, much noise on the
+latents (Yang et al. 2025, l-DeTok): what makes a face must lie in large differences of the latents, or a diffusion
+model loses it at the first noise.
 
 Run alone: `python -m pipeline.world.pack.vae`. Writes `models/backbone/vae/`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +27,7 @@ from insightface.utils.face_align import arcface_dst
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.backbone.loop import Ranks, number_of
 from pipeline.encoders.recogniser import SIDE, kps_from_landmarks68, load_torch_recogniser
 from pipeline.world.pack import draw, export, fit, settings
 from pipeline.world.pack.faces import similarity
@@ -54,7 +58,7 @@ class Terms:
     supervised_from: float  # share of the training after which recogniser A takes part
     smooth: float  # decoding shrunken latents
     kl: float
-    noise: float  # added to the latents that are decoded, of their spread
+    noise: float  # most that is added to the latents that are decoded, of their spread
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def _begin_as_pyramid(model: AutoencoderKL, latent: int) -> None:
 
 
 class Learner(nn.Module):
-    """The autoencoder as `fit` trains it. Its decoder learns to forgive `noise`, relative to the latents' spread."""
+    """The autoencoder as `fit` trains it: with up to `noise` on its latents, of their spread; mostly with little."""
 
     def __init__(self, vae: AutoencoderKL, noise: float) -> None:
         super().__init__()
@@ -117,7 +121,8 @@ class Learner(nn.Module):
         """Images (B, 3, H, W) in [-1, 1] to reconstructions, to those of shrunken latents (B, 3, H/2, W/2), and KL."""
         posterior = self.vae.encode(images).latent_dist
         latents = posterior.sample()
-        latents = latents + self._noise * latents.detach().std() * torch.randn_like(latents)
+        level = self._noise * torch.rand(len(latents), 1, 1, 1, device=latents.device).square()
+        latents = latents + level * latents.detach().std() * torch.randn_like(latents)
         small = F.avg_pool2d(latents, 2)
         kl = 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).float().mean()
         return self.vae.decode(latents).sample.float(), self.vae.decode(small).sample.float(), kl
@@ -126,13 +131,16 @@ class Learner(nn.Module):
 class Batches:
     """Batches of crops at a face, half of portraits and half of groups; of whole photographs of one kind at the end."""
 
-    def __init__(self, data: dict[str, draw.Drawn], phases: Sequence[Phase], training: fit.Training) -> None:
+    def __init__(
+        self, data: dict[str, draw.Drawn], phases: Sequence[Phase], training: fit.Training, ranks: int = 1
+    ) -> None:
         self._data, self._phases, self._training = data, phases, training
+        self._count = training.steps * ranks
 
     def __call__(self, index: int) -> fit.Batch:
         """Batch `index`: image (B, 3, H, W) in [-1, 1], face (B, 1, H, W) in {0, 1}, theta (B, 2, 3)."""
         chance = np.random.default_rng([self._training.seed, index])
-        phase = next(each for each in self._phases if index < each.until * self._training.steps)
+        phase = next(each for each in self._phases if index < each.until * self._count)
         parts = [_example(self._data[kind], phase.side, chance) for kind in self._kinds(phase, index)]
         return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
@@ -279,29 +287,72 @@ def psnr(wanted: NDArray[np.uint8], made: NDArray[np.uint8]) -> float:
     return float(10 * np.log10(255.0**2 / np.square(wanted.astype(np.float64) - made).mean()))
 
 
-def main() -> None:
-    """Train on p1, write the autoencoder and its card."""
-    values = settings.section("vae")
-    sizes = settings.fill(Sizes, values["sizes"], "vae.sizes")
-    training = settings.fill(fit.Training, values["training"], "vae.training")
-    terms = settings.fill(Terms, values["loss"], "vae.loss")
-    phases = [settings.fill(Phase, phase, "vae.phases") for phase in values["phases"]]
-    torch.set_num_threads(1)
+@dataclass(frozen=True)
+class Part:
+    """A part of the training; the second begins with what the first has saved."""
+
+    phases: Sequence[Phase]
+    loss: Terms
+    training: fit.Training
+    ranks: int
+
+
+def parts() -> list[Part]:
+    """The parts of params.yaml, in turn."""
+    return [_read_part(values, f"vae.parts.{n}") for n, values in enumerate(settings.section("vae")["parts"])]
+
+
+def _read_part(values: dict[str, Any], where: str) -> Part:
+    read = {
+        "phases": [settings.fill(Phase, phase, f"{where}.phases") for phase in values["phases"]],
+        "loss": settings.fill(Terms, values["loss"], f"{where}.loss"),
+        "training": settings.fill(fit.Training, values["training"], f"{where}.training"),
+    }
+    return settings.fill(Part, values | read, where)
+
+
+def run(number: int, ranks: Ranks) -> float:
+    """One rank of a part of the training. Returns the seconds it took over all runs."""
+    part = parts()[number]
     data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    learner = Learner(build(sizes, training.seed), terms.noise)
-    batches = Batches(data, phases, training)
+    learner = Learner(_started(number, part.training.seed), part.loss.noise)
+    torch.manual_seed(number_of([part.training.seed, ranks.rank]))
     seconds = fit.fit(
-        learner, batches, loss_of(terms), training, export.work("vae"), torch.contiguous_format, data=draw.version("p1")
+        learner,
+        Batches(data, part.phases, part.training, ranks.size),
+        loss_of(part.loss),
+        part.training,
+        export.work("vae") / f"part_{number}",
+        torch.contiguous_format,
+        data=draw.version("p1"),
+        ranks=ranks,
     )
-    vae = learner.vae.eval().cpu()
-    spread = save(vae, data, FOLDER)
+    if ranks.rank == 0:
+        save(learner.vae.eval().cpu(), data, FOLDER)
+    return seconds
+
+
+def _started(number: int, seed: int) -> AutoencoderKL:
+    if number:
+        return AutoencoderKL.from_pretrained(FOLDER)
+    return build(settings.fill(Sizes, settings.section("vae")["sizes"], "vae.sizes"), seed)
+
+
+def main() -> None:
+    """Train on p1, part after part, write the autoencoder and its card."""
+    seconds = [
+        fit.once(partial(run, number), part.ranks, export.work("vae") / f"part_{number}")
+        for number, part in enumerate(parts())
+    ]
+    data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
+    vae = AutoencoderKL.from_pretrained(FOLDER).eval()
     facts = {
         "parameters": sum(weight.numel() for weight in vae.parameters()),
         "data": f"p1: {len(data['portraits'].captions)} portraits, {len(data['groups'].captions)} groups",
         "command": "python -m pipeline.world.pack.vae",
-        "seconds": round(seconds),
-        "settings": values,
-        "latent_spread": [round(each, 3) for each in spread.tolist()],
+        "seconds": [round(each) for each in seconds],
+        "settings": settings.section("vae"),
+        "latent_spread": [round(each, 3) for each in latent_spread(vae, data, 128).tolist()],
     }
     export.write_card([FOLDER.parent.name], PART, facts)
 
