@@ -103,7 +103,7 @@ class Batches:
         faces = chance.integers(len(photos), size=size)
         photos, slots = photos[faces], slots[faces]
         boxes = kind.cast.boxes[photos, slots]
-        corners = close_up(boxes, kind.moments.shape[2:], chance.integers(-1, 2, (size, 2)))  # type: ignore[arg-type]
+        corners = close_up(boxes, kind.moments.shape[2:], chance.integers(-1, 2, (size, 2)))
         extent = np.array(kind.moments.shape[:1:-1], np.float32)  # width, height
         moved = ((boxes.reshape(-1, 2, 2) * extent - corners[:, None]) / CLOSE).astype(np.float32)
         places = zip(photos, corners, strict=True)

@@ -71,7 +71,7 @@ class Reading(AttentionLayer):
         told: Told = self.wires.faces
         query = split_heads(attn.to_q(hidden), attn.heads)
         out = attend(query, *_projected(attn, context)) + self._people(attn, query, told)
-        return attn.to_out[0](merge_heads(out))  # type: ignore[no-any-return]
+        return attn.to_out[0](merge_heads(out))
 
     def _people(self, attn: Attention, query: Tensor, told: Told) -> Tensor:
         """What people add, (B, heads, L, d)."""

@@ -25,6 +25,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from insightface.utils.face_align import arcface_dst
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.backbone.loop import Ranks, number_of
@@ -33,7 +34,7 @@ from pipeline.world.pack import draw, export, fit, settings
 from pipeline.world.pack.faces import similarity
 
 FOLDER = settings.MODELS / "backbone" / "vae"
-PART = "autoencoder"
+PART, WEIGHTS = "autoencoder", "diffusion_pytorch_model.safetensors"
 DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
 
 
@@ -333,9 +334,11 @@ def run(number: int, ranks: Ranks) -> float:
 
 
 def _started(number: int, seed: int) -> AutoencoderKL:
+    """What a part begins with: a new network, or the weights that the part before has saved."""
+    vae = build(settings.fill(Sizes, settings.section("vae")["sizes"], "vae.sizes"), seed)
     if number:
-        return AutoencoderKL.from_pretrained(FOLDER)
-    return build(settings.fill(Sizes, settings.section("vae")["sizes"], "vae.sizes"), seed)
+        vae.load_state_dict(load_file(FOLDER / WEIGHTS))
+    return vae
 
 
 def main() -> None:

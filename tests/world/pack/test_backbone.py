@@ -131,3 +131,9 @@ def test_diffusers_loads_and_samples_what_is_saved(
     assert (
         json.loads((tmp_path / "scheduler" / "scheduler_config.json").read_text())["prediction_type"] == "v_prediction"
     )
+
+
+def test_the_phases_and_parts_of_the_settings_are_read() -> None:
+    assert next(phase.ranks for phase in backbone.phases()) == 1
+    assert all(phase.training.steps > 0 for phase in backbone.phases())
+    assert [part.loss.noise for part in vae.parts()] == [0.05, 1.0]

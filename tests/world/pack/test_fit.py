@@ -157,3 +157,11 @@ def test_unknown_and_missing_settings_are_named(tmp_path: Path) -> None:
         settings.fill(fit.Training, {"steps": 1}, "detector.training")
     with pytest.raises(KeyError, match="no section 'detectro'"):
         settings.section("detectro")
+
+
+def test_what_was_finished_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKENESS_TEST_FOLDER", str(tmp_path))
+    seconds = fit.once(train, 1, tmp_path / "work")
+    (tmp_path / "ranks-1" / "weights.pt").unlink()
+    assert fit.once(train, 1, tmp_path / "work") == seconds
+    assert not (tmp_path / "ranks-1" / "weights.pt").exists()
