@@ -137,6 +137,7 @@ class Train:
     learning_rate: float
     min_snr_gamma: float  # limit of the timesteps' signal-to-noise weights
     face_weight: float  # how much more a position within a face counts in the loss
+    close_ups: float  # share of the steps on photos of one person that show close-ups, at a quarter of the cost
     half: bool  # calculate in bfloat16 where that is safe and the device is fast at it; weights stay float32
     checkpoint_seconds: float
     preview_images: int

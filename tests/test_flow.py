@@ -18,8 +18,6 @@ import yaml
 from pipeline import settings
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
-
 TINY = {
     "world": {"people": 24, "portraits_per_person": 5, "groups": 16, "circle": 6, "photos_per_shard": 40},
     "crawl": {"photos_per_shard": 50},
@@ -96,6 +94,7 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     assert run("dvc plots show --out .plots", project).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", KILLABLE)
 def test_a_killed_stage_finishes_with_the_same_bytes(project: Path, stage: str) -> None:
     folder, command = _work_of(stage)
@@ -181,6 +180,7 @@ def _wait_for(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+@pytest.mark.slow
 def test_a_submitted_job_gives_the_same_shards(project: Path, ray_by_hand: str, tmp_path: Path) -> None:
     other = make_project(tmp_path / "cluster")
     job = [

@@ -23,7 +23,7 @@ from pipeline.method import Method, Phase
 
 COLUMNS = ["photo_id", "width", "height", "faces"]
 # Streams of random numbers that one step draws from.
-REFERENCES, LATENT, NOISE, TIMES, LAYERS = range(5)
+REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS = range(6)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pipeline import method as contract
 from pipeline import shards
 from pipeline.backbone import adapter, data, load, sample
 from pipeline.backbone.batch import moved
+from pipeline.backbone.closeups import close_up
 from pipeline.backbone.journal import EVERY, Journal
 from pipeline.errors import TrainingError
 from pipeline.images import Pixels, from_unit
@@ -214,9 +215,10 @@ class Trainer:
         """This rank's slice of a batch, with noise, denoised."""
         mine = slice(self.ranks.rank, None, self.ranks.size)
         seeds = [self._seed(place, data.REFERENCES, row) for row in range(len(photos))]
-        example = moved(
-            self.data.example(photos[mine], phase, self.method, self.empty, seeds[mine]), self.backbone.device
-        )
+        example = self.data.example(photos[mine], phase, self.method, self.empty, seeds[mine])
+        if self._close_up_due(phase, place):
+            example = close_up(example, [np.random.default_rng([*seed, data.CLOSE_UPS]) for seed in seeds[mine]])
+        example = moved(example, self.backbone.device)
         size = len(photos), self.backbone.channels, *example.batch.size
         mean, deviation = example.moments.chunk(2, dim=1)
         latents = mean + deviation * self._normal(place, data.LATENT, size)[mine]
@@ -236,6 +238,11 @@ class Trainer:
             maps=self.method.wires.maps,
             backbone=self.backbone,
         )
+
+    def _close_up_due(self, phase: Phase, place: tuple[int, int]) -> bool:
+        """Whether a step shows close-ups; in photos of several people everybody is wanted."""
+        lot = np.random.default_rng(self._seed(place, data.CLOSE_UPS)).random()
+        return phase.people[1] == 1 and lot < self.plan.train.close_ups
 
     def _optimiser(self, phase: Phase) -> tuple[list[torch.nn.Parameter], torch.optim.AdamW]:
         """The phase's parameters and their optimiser, with the state of a checkpoint where one was read."""

@@ -87,7 +87,7 @@ class Settings:
     face_scale: float = 1.0  # of the ID branch in drawing
     route_weight: float = 0.1  # lambda
     background: bool = False  # a slot of the router for positions of nobody
-    single_share: float = 0.6  # of the budget, for stage I
+    single_share: float = 0.85  # of the budget, for stage I
 
 
 VARIANTS = {

@@ -38,6 +38,7 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
         "learning_rate": 1e-3,
         "min_snr_gamma": 5.0,
         "face_weight": 2.0,
+        "close_ups": 0.5,
         "half": False,
         "checkpoint_seconds": 0.0,
         "preview_images": 1,

@@ -11,7 +11,7 @@ from pipeline.errors import MissingInput, ShardError
 from pipeline.method import Frozen
 from pipeline.settings import Models, Train
 
-TRAIN = Train(160, 4, 1, 1e-3, 5.0, 2.0, False, 60.0, 1, 0)
+TRAIN = Train(160, 4, 1, 1e-3, 5.0, 2.0, 0.5, False, 60.0, 1, 0)
 
 
 def write(folder: Path, models: Models) -> torch.nn.Module:

@@ -55,12 +55,11 @@ def test_attached_layers_do_the_work_of_the_unets_own(any_models: Models) -> Non
     assert torch.equal(before, after)
 
 
-def test_plain_products_are_the_fused_attention() -> None:
+def test_attention_is_the_softmax_of_scaled_products_and_bias() -> None:
     query, key, value = (torch.randn(2, 3, length, 8) for length in (5, 7, 7))
     bias = torch.randn(2, 1, 5, 7)
-    with torch.no_grad():
-        fused = attend(query, key, value, bias)
-    assert torch.allclose(fused, attend(query, key, value, bias), atol=1e-6)
+    expected = (query @ key.transpose(-1, -2) / 8**0.5 + bias).softmax(-1) @ value
+    assert torch.allclose(attend(query, key, value, bias), expected, atol=1e-6)
 
 
 def test_boxes_become_masks_by_cell_centres() -> None:

@@ -5,23 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from skimage.transform import SimilarityTransform
-from torch.nn import functional as F
 
-from pipeline.backbone.inject import attend
 from pipeline.identities.linkage import unique_edges
 from pipeline.world.pack.faces import similarity
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
-
-
-def attention_backward() -> Pair:
-    """Plain products against the fused kernel, forwards and backwards: 32 pictures, 64 positions, 3 heads of 32."""
-    states = [torch.randn(32, 3, 64, 32, requires_grad=True) for _ in range(3)]
-
-    def through(attention: Callable[..., torch.Tensor]) -> Callable[[], object]:
-        return lambda: torch.autograd.grad(attention(*states).sum(), states)
-
-    return through(attend), through(F.scaled_dot_product_attention)
 
 
 def edges() -> Pair:
@@ -44,7 +32,6 @@ def precision() -> Pair:
 
 
 PAIRS: dict[str, Callable[[], Pair]] = {
-    "attention_backward": attention_backward,
     "edges": edges,
     "alignment": alignment,
     "precision": precision,

@@ -22,18 +22,16 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipeline import shards
 from pipeline.backbone.inject import box_masks
 from pipeline.backbone.loop import Ranks
 from pipeline.encoders.image_text import FILES
-from pipeline.world.pack import clip, draw, export, fit, portrayed, settings, tokenizer, vae
-from pipeline.world.pack.batches import Batches, Diffusion, Kind, moments, tokenize
+from pipeline.world.pack import blocks, clip, draw, export, fit, portrayed, settings, tokenizer
+from pipeline.world.pack.batches import Batches, Diffusion, Kind, tokenize
 
 FOLDER = settings.MODELS / "backbone"
 PART = "text encoder and UNet"
@@ -54,9 +52,9 @@ SCHEDULE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the UNet. Only the lower two resolutions attend: at the highest it doubles a step's time."""
+    """Sizes of the UNet. All but the highest resolution attend: there it doubles a step's time."""
 
-    channels: tuple[int, int, int]
+    channels: tuple[int, int, int, int]
     head: int  # channels of an attention head
     groups: int  # of group normalisation
 
@@ -70,15 +68,15 @@ class Phase:
     ranks: int
 
 
-def build_unet(sizes: Sizes, latent: int, context: int, seed: int) -> UNet2DConditionModel:
-    """A new UNet with random weights for latents of `latent` channels and text of `context` channels."""
+def build_unet(sizes: Sizes, context: int, seed: int) -> UNet2DConditionModel:
+    """A new UNet with random weights for the pack's latents and text of `context` channels."""
     torch.manual_seed(seed)
     return UNet2DConditionModel(
-        sample_size=draw.HEIGHT // 8,
-        in_channels=latent,
-        out_channels=latent,
-        down_block_types=(PLAIN[0], CROSS[0], CROSS[0]),
-        up_block_types=(CROSS[1], CROSS[1], PLAIN[1]),
+        sample_size=draw.HEIGHT // blocks.SIDE,
+        in_channels=blocks.CHANNELS,
+        out_channels=blocks.CHANNELS,
+        down_block_types=(PLAIN[0], *[CROSS[0]] * 3),
+        up_block_types=(*[CROSS[1]] * 3, PLAIN[1]),
         block_out_channels=tuple(sizes.channels),
         layers_per_block=1,
         cross_attention_dim=context,
@@ -105,8 +103,6 @@ def text_encoder(folder: Path) -> CLIPTextModel:
         pad_token_id=words.pad_token_id,
     )
     encoder = CLIPTextModel(config)
-    # The fused CPU kernel's backward pass is slow at this size.
-    encoder.set_attn_implementation("eager")
     encoder.load_state_dict(_text_weights(load_file(folder / FILES[1]), text["layers"]))
     return encoder
 
@@ -148,8 +144,6 @@ class Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.unet, self.text, self.telling = unet, text.requires_grad_(diffusion.text), telling
-        # Attention over 64 positions is faster as plain products than in the fused CPU kernel's backward pass.
-        unet.set_attn_processor(AttnProcessor())
         self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
         self.average.requires_grad_(False)
         self._wires = portrayed.tell(unet)
@@ -288,45 +282,37 @@ def run(number: int, ranks: Ranks) -> float:
     """One rank of the training of a phase. Returns the seconds it took over all runs."""
     phase = phases()[number]
     words = tokenizer.load(clip.FOLDER)
-    kinds, scaling = prepare(words, ranks)
-    unet, text = _started(number, next(iter(kinds.values())).moments.shape[1] // 2)
+    kinds = prepare(words)
+    unet, text = _started(number)
     telling = portrayed.Telling(
         kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
     )
     if (told := _work(number - 1) / TELLING).exists():
         telling.load_state_dict(load_file(told))
     learner = Learner(unet, text, telling, phase.diffusion)
-    batches = Batches(kinds, tokenize(words, [""])[0], scaling, phase.diffusion, phase.training)
+    batches = Batches(kinds, tokenize(words, [""])[0], phase.diffusion, phase.training)
     return train(learner, batches, words, phase.training, _work(number), ranks)
 
 
-def _started(number: int, latent: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+def _started(number: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """What a phase begins with: new networks, or the weights that the phase before has saved."""
     sizes = settings.fill(Sizes, settings.section("backbone")["sizes"], "backbone.sizes")
     text = text_encoder(clip.FOLDER)
-    unet = build_unet(sizes, latent, text.config.hidden_size, phases()[0].training.seed)
+    unet = build_unet(sizes, text.config.hidden_size, phases()[0].training.seed)
     if number:
         unet.load_state_dict(load_file(FOLDER / "unet" / "diffusion_pytorch_model.safetensors"))
         text.load_state_dict(load_file(FOLDER / "text_encoder" / "model.safetensors"))
     return unet, text
 
 
-def prepare(words: CLIPTokenizer, ranks: Ranks) -> tuple[dict[str, Kind], float]:
-    """What the training reads of p1, and the latents' scale; each kind's latents are made by one rank."""
-    coder = AutoencoderKL.from_pretrained(vae.FOLDER).eval()
-    key = shards.fingerprint(shards.directory_fingerprint(vae.FOLDER), draw.version("p1"))
-    data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    paths = {kind: export.work("backbone") / f"{kind}-{key}.npy" for kind in data}
-    for place, kind in enumerate(data):
-        if place % ranks.size == ranks.rank:
-            moments(coder, data[kind], paths[kind])
-    ranks.sum(torch.zeros(1))  # everybody waits for everybody's
+def prepare(words: CLIPTokenizer) -> dict[str, Kind]:
+    """What the training reads of p1."""
     seed = settings.section("draw")["populations"]["p1"]["seed"]
-    kinds = {
-        kind: Kind(moments(coder, part, paths[kind]), tokenize(words, part.captions), portrayed.cast(part, seed))
+    data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
+    return {
+        kind: Kind(part.images, tokenize(words, part.captions), portrayed.cast(part, seed))
         for kind, part in data.items()
     }
-    return kinds, coder.config.scaling_factor
 
 
 def train(

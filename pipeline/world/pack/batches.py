@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler
+from diffusers import DDIMScheduler
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 from transformers import CLIPTokenizer
 
-from pipeline.precision import autocast
-from pipeline.world.pack import draw, fit, portrayed, vae
+from pipeline.world.pack import blocks, fit, portrayed, vae
 
-CLOSE = 8  # side of a close-up in latent cells: 64 pixels, a portrait's face
+CLOSE = 16  # side of a close-up in latent cells: 64 pixels, a portrait's face
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Diffusion:
 class Kind:
     """All photographs of one kind, as the training reads them."""
 
-    moments: NDArray[np.float16]  # (photos, 2 C, h, w)
+    images: NDArray[np.uint8]  # (photos, H, W, 3)
     tokens: Tensor  # (photos, T)
     cast: portrayed.Cast
 
@@ -47,7 +44,7 @@ class Kind:
 class Chosen:
     """Photographs, or close-ups of them, and what goes with them."""
 
-    moments: NDArray[np.float16]  # (B, 2 C, h, w)
+    images: NDArray[np.uint8]  # (B, H, W, 3)
     tokens: Tensor  # (B, T)
     people: NDArray[np.float32]  # (B, N, K)
     boxes: NDArray[np.float32]  # (B, N, 4) fractions of the picture
@@ -61,25 +58,22 @@ class Batches:
     first, and on some whole pictures always, is Patch Diffusion's way (Wang et al. 2023, arXiv 2304.12526).
     """
 
-    def __init__(
-        self, kinds: dict[str, Kind], empty: Tensor, scaling: float, diffusion: Diffusion, training: fit.Training
-    ) -> None:
+    def __init__(self, kinds: dict[str, Kind], empty: Tensor, diffusion: Diffusion, training: fit.Training) -> None:
         self._kinds, self._empty = kinds, empty
-        self._scaling, self._diffusion, self._training = scaling, diffusion, training
+        self._diffusion, self._training = diffusion, training
 
     def __call__(self, index: int) -> fit.Batch:
         """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
         (B, N, K), boxes (B, N, 4) and who is told of (B, N)."""
         chance = np.random.default_rng([self._training.seed, index])
         chosen = self._choose(chance)
-        size = len(chosen.moments)
-        mean, logvar = np.split(chosen.moments.astype(np.float32), 2, axis=1)
-        latents = (mean + np.exp(0.5 * logvar) * _normal(chance, mean)) * self._scaling
+        size = len(chosen.images)
+        latents = blocks.coefficients(vae.to_tensors(chosen.images))
         dropped = torch.from_numpy(chance.random(size) < self._diffusion.drop)
         told = chosen.present & (chance.random(size) < self._diffusion.told)[:, None]
         return {
-            "latents": torch.from_numpy(latents),
-            "noise": torch.from_numpy(_normal(chance, mean)),
+            "latents": latents,
+            "noise": torch.from_numpy(chance.standard_normal(latents.shape, np.float32)),
             "tokens": torch.where(dropped[:, None], self._empty, chosen.tokens),
             "times": torch.from_numpy(_times(chance, size, self._diffusion.focus)),
             "people": torch.from_numpy(chosen.people),
@@ -93,9 +87,9 @@ class Batches:
         kind, batch = self._kinds["groups" if groups else "portraits"], self._training.batch
         if close:
             return self._close_ups(chance, kind, 3 * batch, groups)
-        photos = chance.integers(len(kind.moments), size=batch // 2 if groups else batch)
+        photos = chance.integers(len(kind.images), size=batch // 2 if groups else batch)
         cast, tokens = kind.cast, kind.tokens[torch.from_numpy(photos)]
-        return Chosen(kind.moments[photos], tokens, cast.people[photos], cast.boxes[photos], cast.present[photos])
+        return Chosen(kind.images[photos], tokens, cast.people[photos], cast.boxes[photos], cast.present[photos])
 
     def _close_ups(self, chance: np.random.Generator, kind: Kind, size: int, groups: bool) -> Chosen:
         """Close-ups of one face each. A group's caption describes everybody, so it is left out."""
@@ -103,11 +97,12 @@ class Batches:
         faces = chance.integers(len(photos), size=size)
         photos, slots = photos[faces], slots[faces]
         boxes = kind.cast.boxes[photos, slots]
-        corners = close_up(boxes, kind.moments.shape[2:], chance.integers(-1, 2, (size, 2)))
-        extent = np.array(kind.moments.shape[:1:-1], np.float32)  # width, height
+        cells = kind.images.shape[1] // blocks.SIDE, kind.images.shape[2] // blocks.SIDE
+        corners = close_up(boxes, cells, chance.integers(-2, 3, (size, 2)))
+        extent = np.array(cells[::-1], np.float32)
         moved = ((boxes.reshape(-1, 2, 2) * extent - corners[:, None]) / CLOSE).astype(np.float32)
-        places = zip(photos, corners, strict=True)
-        cut = [kind.moments[photo, :, y : y + CLOSE, x : x + CLOSE] for photo, (x, y) in places]
+        places, side = zip(photos, corners * blocks.SIDE, strict=True), CLOSE * blocks.SIDE
+        cut = [kind.images[photo, y : y + side, x : x + side] for photo, (x, y) in places]
         tokens = self._empty.expand(size, -1) if groups else kind.tokens[torch.from_numpy(photos)]
         people = kind.cast.people[photos, slots][:, None]
         return Chosen(np.stack(cut), tokens, people, moved.reshape(-1, 1, 4), np.ones((size, 1), np.bool_))
@@ -123,10 +118,6 @@ def close_up(boxes: NDArray[np.float32], size: tuple[int, int], shift: NDArray[n
     return np.clip(np.round(centres - CLOSE / 2).astype(np.int64) + shift, 0, extent - CLOSE)
 
 
-def _normal(chance: np.random.Generator, like: NDArray[np.float32]) -> NDArray[np.float32]:
-    return chance.standard_normal(like.shape, np.float32)
-
-
 def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> NDArray[np.int64]:
     """Half of the times from all over the schedule, half from within `focus`; less variance than independent ones."""
     whole = int(DDIMScheduler().config.num_train_timesteps)
@@ -138,28 +129,6 @@ def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> ND
 def _spread(chance: np.random.Generator, size: int) -> NDArray[np.float64]:
     """One number from each of `size` equal pieces of [0, 1)."""
     return (np.arange(size) + chance.random(size)) / size
-
-
-@torch.no_grad()
-def moments(model: AutoencoderKL, data: draw.Drawn, path: Path) -> NDArray[np.float16]:
-    """Mean and log variance (N, 2 C, h, w) of every photograph's latent, made once and memory-mapped."""
-    if path.exists():
-        return np.load(path, mmap_mode="r")
-    height, width = (edge // 8 for edge in data.images.shape[1:3])
-    size = (len(data.images), 2 * model.config.latent_channels, height, width)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing")
-    made = np.lib.format.open_memmap(writing, mode="w+", dtype=np.float16, shape=size)
-    where = fit.device()
-    model.to(where, memory_format=torch.channels_last)
-    for start in tqdm(range(0, len(made), 16), desc=f"latents {path.stem}", mininterval=5):
-        images = torch.stack([vae.to_tensor(each) for each in data.images[start : start + 16]]).to(where)
-        with autocast(where):
-            posterior = model.encode(images).latent_dist
-        made[start : start + 16] = torch.cat([posterior.mean, posterior.logvar], 1).half().cpu().numpy()
-    made.flush()
-    writing.rename(path)
-    return np.load(path, mmap_mode="r")
 
 
 def tokenize(words: CLIPTokenizer, captions: Sequence[str]) -> Tensor:

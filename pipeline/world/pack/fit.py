@@ -62,7 +62,7 @@ def fit(
     """
     where = device()
     model.to(where).to(memory_format=layout)
-    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay)
+    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.rate, training.steps, pct_start=0.15)
     shapes = [(name, list(value.shape)) for name, value in model.state_dict().items()]
     key = shards.fingerprint(training, data, ranks.size, shapes)

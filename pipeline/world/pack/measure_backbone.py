@@ -60,7 +60,7 @@ def spread_out(photos: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 @torch.no_grad()
 def followed(model: ImageText, images: NDArray[np.uint8], prompts: list[str]) -> dict[str, float]:
     """Mean cosine of pictures and their prompts, and how often a picture's own prompt is the nearest of all."""
-    pixels = torch.stack([vae.to_tensor(image) for image in images])
+    pixels = torch.stack([vae.to_tensors(image) for image in images])
     scores = model.image(pixels) @ model.text(prompts).T
     own = scores.argmax(1) == torch.arange(len(prompts))
     return {"clip_t": float(scores.diagonal().mean()), "own_prompt_first": float(own.float().mean())}

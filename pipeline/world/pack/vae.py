@@ -1,20 +1,16 @@
-"""The pack's autoencoder: a small diffusers `AutoencoderKL` of factor 8, trained to keep the person in the picture.
+"""The pack's autoencoder: a small diffusers `AutoencoderKL` of factor 4, trained to keep the person in the picture.
 
-Loss: Charbonnier and image gradients at two scales, both heavier on faces; the features and the embedding of
-recogniser A on aligned faces (A may supervise, B measures); a weak KL; and the decoder applied to shrunken latents
-against the shrunken picture (Kouzelis et al. 2025, EQ-VAE), without which latents hold detail that a small diffusion
-model learns slowly. Crops around faces at first, then whole photographs; at the end, on crops again, much noise on the
-latents (Yang et al. 2025, l-DeTok): what makes a face must lie in large differences of the latents, or a diffusion
-model loses it at the first noise.
+Its latents are known beforehand, the cosine coefficients of `blocks`: the encoder learns to find them, the decoder to
+make the photograph of them, with some noise on them as a generator's latents have. Loss of the decoder: Charbonnier and
+image gradients at two scales, both heavier on faces; the features and the embedding of recogniser A on aligned faces (A
+may supervise, B measures). Crops around faces.
 
 Run alone: `python -m pipeline.world.pack.vae`. Writes `models/backbone/vae/`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
-from typing import Any
+from functools import cache
 
 import numpy as np
 import torch
@@ -25,25 +21,23 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from insightface.utils.face_align import arcface_dst
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.backbone.loop import Ranks, number_of
 from pipeline.encoders.recogniser import SIDE, kps_from_landmarks68, load_torch_recogniser
-from pipeline.world.pack import draw, export, fit, settings
+from pipeline.world.pack import blocks, draw, export, fit, settings
 from pipeline.world.pack.faces import similarity
 
 FOLDER = settings.MODELS / "backbone" / "vae"
-PART, WEIGHTS = "autoencoder", "diffusion_pytorch_model.safetensors"
+PART = "autoencoder"
 DOWN, UP = "DownEncoderBlock2D", "UpDecoderBlock2D"
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the autoencoder; it shrinks by 8, so there are four widths."""
+    """Sizes of the autoencoder; it shrinks by 4, so there are three widths."""
 
-    channels: tuple[int, int, int, int]  # from full size to an eighth
-    latent: int  # channels of the latent
+    channels: tuple[int, int, int]  # from full size to a quarter
     groups: int  # of group normalisation
 
 
@@ -57,40 +51,30 @@ class Terms:
     features: float  # recogniser A's maps
     identity: float  # recogniser A's embedding
     supervised_from: float  # share of the training after which recogniser A takes part
-    smooth: float  # decoding shrunken latents
-    kl: float
-    noise: float  # most that is added to the latents that are decoded, of their spread
+    latents: float  # error of the encoder's latents
+    noise: float  # most that is added to the latents that are decoded
 
 
-@dataclass(frozen=True)
-class Phase:
-    """What batches hold until a share of the training is done. Small crops first: steps matter then, not pixels."""
-
-    until: float
-    side: int  # pixels of a crop at a face; 0: whole photographs
-    batch: int  # crops, or portraits; whole groups are half as many
-
-
-def build(sizes: Sizes, seed: int, scaling: float = 1.0) -> AutoencoderKL:
+def build(sizes: Sizes, seed: int) -> AutoencoderKL:
     """A new autoencoder with random weights."""
     torch.manual_seed(seed)
     model = AutoencoderKL(
-        down_block_types=(DOWN,) * 4,
-        up_block_types=(UP,) * 4,
+        down_block_types=(DOWN,) * 3,
+        up_block_types=(UP,) * 3,
         block_out_channels=tuple(sizes.channels),
         layers_per_block=1,
-        latent_channels=sizes.latent,
+        latent_channels=blocks.CHANNELS,
         norm_num_groups=sizes.groups,
         sample_size=draw.HEIGHT,
-        scaling_factor=scaling,
+        scaling_factor=1.0,
         mid_block_add_attention=False,
     )
-    _begin_as_pyramid(model, sizes.latent)
+    _begin_as_pyramid(model)
     return model
 
 
 @torch.no_grad()
-def _begin_as_pyramid(model: AutoencoderKL, latent: int) -> None:
+def _begin_as_pyramid(model: AutoencoderKL) -> None:
     """Let the network begin as averaging down and copying up, with silent residual branches and little posterior noise.
 
     From the usual start it takes over a thousand steps until colours arrive: only brightness comes through at first.
@@ -107,63 +91,53 @@ def _begin_as_pyramid(model: AutoencoderKL, latent: int) -> None:
             part.conv.weight[:, :, :2, :2] = torch.eye(part.conv.weight.shape[0])[:, :, None, None] / 4
         if isinstance(part, Upsample2D):
             nn.init.dirac_(part.conv.weight)
-    model.quant_conv.weight[latent:] = 0.0
-    model.quant_conv.bias[latent:] = -5.0
+    # The posterior is all but a point: no loss moves its width.
+    model.quant_conv.weight[blocks.CHANNELS :] = 0.0
+    model.quant_conv.bias[blocks.CHANNELS :] = -8.0
 
 
 class Learner(nn.Module):
-    """The autoencoder as `fit` trains it: with up to `noise` on its latents, of their spread; mostly with little."""
+    """The autoencoder as `fit` trains it: with up to `noise` on what is decoded; mostly with little."""
 
     def __init__(self, vae: AutoencoderKL, noise: float) -> None:
         super().__init__()
         self.vae, self._noise = vae, noise
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (B, 3, H, W) in [-1, 1] to reconstructions, to those of shrunken latents (B, 3, H/2, W/2), and KL."""
-        posterior = self.vae.encode(images).latent_dist
-        latents = posterior.sample()
-        level = self._noise * torch.rand(len(latents), 1, 1, 1, device=latents.device).square()
-        latents = latents + level * latents.detach().std() * torch.randn_like(latents)
-        small = F.avg_pool2d(latents, 2)
-        kl = 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).float().mean()
-        return self.vae.decode(latents).sample.float(), self.vae.decode(small).sample.float(), kl
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [-1, 1] to pictures of their coefficients, and the encoder's error of these."""
+        wanted = blocks.coefficients(images)
+        found = self.vae.encode(images).latent_dist.mode()
+        level = self._noise * torch.rand(len(wanted), 1, 1, 1, device=wanted.device).square()
+        made = self.vae.decode(wanted + level * torch.randn_like(wanted)).sample
+        return made.float(), (found.float() - wanted).square().mean()
 
 
 class Batches:
-    """Batches of crops at a face, half of portraits and half of groups; of whole photographs of one kind at the end."""
+    """Batches of crops at a face, half of portraits and half of groups."""
 
-    def __init__(
-        self, data: dict[str, draw.Drawn], phases: Sequence[Phase], training: fit.Training, ranks: int = 1
-    ) -> None:
-        self._data, self._phases, self._training = data, phases, training
-        self._count = training.steps * ranks
+    def __init__(self, data: dict[str, draw.Drawn], side: int, training: fit.Training) -> None:
+        self._data, self._side, self._training = data, side, training
 
     def __call__(self, index: int) -> fit.Batch:
         """Batch `index`: image (B, 3, H, W) in [-1, 1], face (B, 1, H, W) in {0, 1}, theta (B, 2, 3)."""
         chance = np.random.default_rng([self._training.seed, index])
-        phase = next(each for each in self._phases if index < each.until * self._count)
-        parts = [_example(self._data[kind], phase.side, chance) for kind in self._kinds(phase, index)]
+        kinds = list(self._data.values())
+        parts = [_example(kinds[place % 2], self._side, chance) for place in range(self._training.batch)]
         return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
-
-    def _kinds(self, phase: Phase, index: int) -> list[str]:
-        portraits, groups = tuple(self._data)
-        if phase.side:
-            return [(portraits, groups)[place % 2] for place in range(phase.batch)]
-        return [portraits] * phase.batch if index % 2 else [groups] * (phase.batch // 2)
 
 
 def _example(data: draw.Drawn, side: int, chance: np.random.Generator) -> dict[str, Tensor]:
-    """One photograph, or a crop of it that holds one face, with the region of its faces."""
+    """A crop of a photograph that holds one face, with the region of its faces."""
     face = int(chance.integers(len(data.photo)))
     photo = data.images[data.photo[face]]
     height, width = photo.shape[:2]
-    left, top = _corner(data.box[face], side, (width, height), chance) if side else (0, 0)
-    right, bottom = (left + side, top + side) if side else (width, height)
+    left, top = _corner(data.box[face], side, (width, height), chance)
+    right, bottom = left + side, top + side
     image = torch.from_numpy(photo[top:bottom, left:right].copy()).permute(2, 0, 1).float() / 127.5 - 1
     region = torch.zeros(1, height, width)
     for x0, y0, x1, y1 in data.box[data.faces_of(int(data.photo[face]))].round().astype(int):
         region[:, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 1.0
-    theta = face_grid(data.landmarks[face] - [left, top], (right - left, bottom - top))
+    theta = face_grid(data.landmarks[face] - [left, top], (side, side))
     return {"image": image, "face": region[:, top:bottom, left:right], "theta": torch.from_numpy(theta)}
 
 
@@ -238,9 +212,8 @@ def loss_of(terms: Terms) -> fit.Loss:
 
     def loss(model: nn.Module, batch: fit.Batch, done: float) -> Tensor:
         wanted = batch["image"]
-        made, small, kl = model(wanted)
-        value = picture_loss(made, wanted, batch["face"], terms) + terms.kl * kl
-        value = value + terms.smooth * charbonnier(small - F.avg_pool2d(wanted, 2)).mean()
+        made, error = model(wanted)
+        value = picture_loss(made, wanted, batch["face"], terms) + terms.latents * error
         if done >= terms.supervised_from:
             faces = aligned(made, batch["theta"]), aligned(wanted, batch["theta"])
             maps, person = person_loss(_supervisor(wanted.device), *faces)
@@ -250,37 +223,16 @@ def loss_of(terms: Terms) -> fit.Loss:
     return loss
 
 
-@torch.no_grad()
-def latent_spread(vae: AutoencoderKL, data: dict[str, draw.Drawn], photos: int) -> Tensor:
-    """Standard deviation (C,) of each channel of sampled latents, over `photos` photographs of each kind."""
-    found = []
-    generator = torch.Generator().manual_seed(0)
-    for part in data.values():
-        for photo in np.linspace(0, len(part.captions) - 1, photos).astype(int):
-            posterior = vae.encode(to_tensor(part.images[photo])[None]).latent_dist
-            found.append(posterior.sample(generator).flatten(2)[0])
-    return torch.cat(found, dim=1).std(dim=1)
-
-
-def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    """uint8 (H, W, 3) to (3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
+def to_tensors(pixels: NDArray[np.uint8]) -> Tensor:
+    """uint8 (..., H, W, 3) to (..., 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(pixels)).movedim(-1, -3).float() / 127.5 - 1
 
 
 @torch.no_grad()
 def roundtrip(vae: AutoencoderKL, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A photograph (H, W, 3) through encoder (its mean) and decoder."""
-    made = vae.decode(vae.encode(to_tensor(pixels)[None]).latent_dist.mode()).sample[0]
+    made = vae.decode(vae.encode(to_tensors(pixels)[None]).latent_dist.mode()).sample[0]
     return ((made.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-
-
-def save(vae: AutoencoderKL, data: dict[str, draw.Drawn], folder: Path) -> Tensor:
-    """Write the autoencoder as float16, scaled so that its latents have unit variance. Returns the channels' spread."""
-    spread = latent_spread(vae, data, 128)
-    vae.register_to_config(scaling_factor=round(1.0 / spread.square().mean().sqrt().item(), 5))
-    vae.half().save_pretrained(folder)
-    vae.float()
-    return spread
 
 
 def psnr(wanted: NDArray[np.uint8], made: NDArray[np.uint8]) -> float:
@@ -289,73 +241,49 @@ def psnr(wanted: NDArray[np.uint8], made: NDArray[np.uint8]) -> float:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the training; the second begins with what the first has saved."""
+class Plan:
+    """The section `vae` of params.yaml."""
 
-    phases: Sequence[Phase]
+    sizes: Sizes
     loss: Terms
+    side: int  # pixels of a crop
     training: fit.Training
     ranks: int
 
 
-def parts() -> list[Part]:
-    """The parts of params.yaml, in turn."""
-    return [_read_part(values, f"vae.parts.{n}") for n, values in enumerate(settings.section("vae")["parts"])]
+def plan() -> Plan:
+    """What params.yaml says."""
+    values = settings.section("vae")
+    kinds = {"sizes": Sizes, "loss": Terms, "training": fit.Training}
+    read = {name: settings.fill(kind, values[name], f"vae.{name}") for name, kind in kinds.items()}
+    return settings.fill(Plan, values | read, "vae")
 
 
-def _read_part(values: dict[str, Any], where: str) -> Part:
-    read = {
-        "phases": [settings.fill(Phase, phase, f"{where}.phases") for phase in values["phases"]],
-        "loss": settings.fill(Terms, values["loss"], f"{where}.loss"),
-        "training": settings.fill(fit.Training, values["training"], f"{where}.training"),
-    }
-    return settings.fill(Part, values | read, where)
-
-
-def run(number: int, ranks: Ranks) -> float:
-    """One rank of a part of the training. Returns the seconds it took over all runs."""
-    part = parts()[number]
+def run(ranks: Ranks) -> float:
+    """One rank of the training. Returns the seconds it took over all runs."""
+    how = plan()
     data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    learner = Learner(_started(number, part.training.seed), part.loss.noise)
-    torch.manual_seed(number_of([part.training.seed, ranks.rank]))
-    seconds = fit.fit(
-        learner,
-        Batches(data, part.phases, part.training, ranks.size),
-        loss_of(part.loss),
-        part.training,
-        export.work("vae") / f"part_{number}",
-        torch.contiguous_format,
-        data=draw.version("p1"),
-        ranks=ranks,
-    )
+    learner = Learner(build(how.sizes, how.training.seed), how.loss.noise)
+    torch.manual_seed(number_of([how.training.seed, ranks.rank]))
+    batches, loss = Batches(data, how.side, how.training), loss_of(how.loss)
+    layout, version = torch.contiguous_format, draw.version("p1")
+    seconds = fit.fit(learner, batches, loss, how.training, export.work("vae"), layout, data=version, ranks=ranks)
     if ranks.rank == 0:
-        save(learner.vae.eval().cpu(), data, FOLDER)
+        learner.vae.eval().cpu().half().save_pretrained(FOLDER)
     return seconds
 
 
-def _started(number: int, seed: int) -> AutoencoderKL:
-    """What a part begins with: a new network, or the weights that the part before has saved."""
-    vae = build(settings.fill(Sizes, settings.section("vae")["sizes"], "vae.sizes"), seed)
-    if number:
-        vae.load_state_dict(load_file(FOLDER / WEIGHTS))
-    return vae
-
-
 def main() -> None:
-    """Train on p1, part after part, write the autoencoder and its card."""
-    seconds = [
-        fit.once(partial(run, number), part.ranks, export.work("vae") / f"part_{number}")
-        for number, part in enumerate(parts())
-    ]
+    """Train on p1, write the autoencoder and its card."""
+    seconds = fit.once(run, plan().ranks, export.work("vae"))
     data = {kind: draw.load("p1", kind) for kind in draw.WIDTHS}
-    vae = AutoencoderKL.from_pretrained(FOLDER).eval()
+    vae = AutoencoderKL.from_pretrained(FOLDER)
     facts = {
         "parameters": sum(weight.numel() for weight in vae.parameters()),
         "data": f"p1: {len(data['portraits'].captions)} portraits, {len(data['groups'].captions)} groups",
         "command": "python -m pipeline.world.pack.vae",
-        "seconds": [round(each) for each in seconds],
+        "seconds": round(seconds),
         "settings": settings.section("vae"),
-        "latent_spread": [round(each, 3) for each in latent_spread(vae, data, 128).tolist()],
     }
     export.write_card([FOLDER.parent.name], PART, facts)
 

@@ -10,13 +10,13 @@ import torch
 from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
-from pipeline.world.pack import backbone, clip, fit, portrayed, tokenizer, vae
+from pipeline.world.pack import backbone, blocks, clip, fit, portrayed, tokenizer, vae
 from pipeline.world.pack import batches as batches_of
 
 CAPTIONS = ["a red wall", "a green wall"]
-CONTEXT, LATENT, COEFFICIENTS = 8, 4, 5
+CONTEXT, COEFFICIENTS = 8, 5
 TEXT = clip.Sizes(embedding=8, side=16, patch=8, width=16, layers=1, text_width=32, text_layers=2, head=16)
-SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
+SIZES = backbone.Sizes(channels=(16, 16, 16, 16), head=8, groups=4)
 DIFFUSION = batches_of.Diffusion(
     gamma=5.0,
     focus=(400, 900),
@@ -45,25 +45,25 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learner(text_folder: Path) -> backbone.Learner:
     text = backbone.text_encoder(text_folder)
     telling = portrayed.Telling(COEFFICIENTS, DIFFUSION.tokens, TEXT.text_width)
-    return backbone.Learner(backbone.build_unet(SIZES, LATENT, TEXT.text_width, seed=0), text, telling, DIFFUSION)
+    return backbone.Learner(backbone.build_unet(SIZES, TEXT.text_width, seed=0), text, telling, DIFFUSION)
 
 
 def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> batches_of.Kind:
-    moments = chance.normal(size=(6, 2 * LATENT, 4, width)).astype(np.float16)
+    images = chance.integers(0, 255, (6, 32, width, 3)).astype(np.uint8)
     boxes = np.tile(np.linspace(0, 1, people, endpoint=False, dtype=np.float32)[:, None], (6, 1, 4))
     cast = portrayed.Cast(
         people=chance.normal(size=(6, people, COEFFICIENTS)).astype(np.float32),
         boxes=boxes + np.array([0, 0, 1 / people, 0.5], np.float32),
         present=np.ones((6, people), np.bool_),
     )
-    return batches_of.Kind(moments, batches_of.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
+    return batches_of.Kind(images, batches_of.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
 
 
 def batches(folder: Path) -> batches_of.Batches:
     chance = np.random.default_rng(0)
-    kinds = {"portraits": kind(chance, folder, 4, 1), "groups": kind(chance, folder, 8, 2)}
+    kinds = {"portraits": kind(chance, folder, 32, 1), "groups": kind(chance, folder, 64, 2)}
     empty = batches_of.tokenize(tokenizer.load(folder), [""])[0]
-    return batches_of.Batches(kinds, empty, 0.5, DIFFUSION, TRAINING)
+    return batches_of.Batches(kinds, empty, DIFFUSION, TRAINING)
 
 
 def test_the_text_encoder_says_what_the_image_text_model_says(text_folder: Path) -> None:
@@ -77,7 +77,10 @@ def test_the_text_encoder_says_what_the_image_text_model_says(text_folder: Path)
 def test_a_batch_depends_on_its_number_alone_and_both_kinds_come(text_folder: Path) -> None:
     made = batches(text_folder)
     assert all(torch.equal(made(3)[name], made(3)[name]) for name in made(3))
-    assert {made(index)["latents"].shape for index in range(12)} == {(4, LATENT, 4, 4), (2, LATENT, 4, 8)}
+    assert {made(index)["latents"].shape for index in range(12)} == {
+        (4, blocks.CHANNELS, 8, 8),
+        (2, blocks.CHANNELS, 8, 16),
+    }
     times = next(batch["times"] for batch in map(made, range(12)) if len(batch["times"]) == 4)
     assert (times[:2] // 500).tolist() == [0, 1]  # half of them all over the schedule
     assert ((times[2:] - 400) // 250).tolist() == [0, 1]  # half within the focus
@@ -117,7 +120,7 @@ def test_the_loss_falls_on_one_batch_and_the_average_follows(learner: backbone.L
 def test_diffusers_loads_and_samples_what_is_saved(
     learner: backbone.Learner, text_folder: Path, tmp_path: Path
 ) -> None:
-    coder = vae.build(vae.Sizes(channels=(4, 4, 4, 4), latent=LATENT, groups=2), seed=0, scaling=0.5)
+    coder = vae.build(vae.Sizes(channels=(4, 4, 4), groups=2), seed=0)
     coder.half().save_pretrained(tmp_path / "vae")
     backbone.save(tmp_path, *learner.averages(), tokenizer.load(text_folder))
     pipe = backbone.load(tmp_path)
@@ -133,7 +136,6 @@ def test_diffusers_loads_and_samples_what_is_saved(
     )
 
 
-def test_the_phases_and_parts_of_the_settings_are_read() -> None:
-    assert next(phase.ranks for phase in backbone.phases()) == 1
+def test_the_settings_are_read() -> None:
     assert all(phase.training.steps > 0 for phase in backbone.phases())
-    assert [part.loss.noise for part in vae.parts()] == [0.05, 1.0]
+    assert vae.plan().training.steps > 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pipeline.world.pack import batches, fit, portrayed
+from pipeline.world.pack import batches, blocks, fit, portrayed
 
 DIFFUSION = batches.Diffusion(
     gamma=5.0, focus=(400, 900), drop=0.0, told=1.0, tokens=2, face=1.0, text=False, average=0.9, portraits=0.5,
@@ -13,12 +13,13 @@ DIFFUSION = batches.Diffusion(
 )  # fmt: skip
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 EMPTY = torch.zeros(3, dtype=torch.long)
+HIGH = 128  # pixels
 
 
 def kind(width: int, people: int) -> batches.Kind:
-    """Photographs whose latents say where they were cut: the channels' means are x, y and the photo's number."""
-    y, x = np.mgrid[:16, :width]
-    moments = np.stack([np.stack([x, y, np.full_like(x, n)] + [np.full_like(x, -30)] * 3) for n in range(6)])
+    """Photographs whose colours say where they were cut: red is the cell's x, green its y, blue the photo's number."""
+    y, x = np.mgrid[:HIGH, :width] // blocks.SIDE
+    images = np.stack([np.stack([x, y, np.full_like(x, n)], axis=-1) for n in range(6)])
     left = np.arange(people, dtype=np.float32) / people
     boxes = np.stack([left, left * 0 + 0.25, left + 1 / people, left * 0 + 0.75], axis=1)
     cast = portrayed.Cast(
@@ -26,38 +27,43 @@ def kind(width: int, people: int) -> batches.Kind:
         boxes=np.tile(boxes, (6, 1, 1)),
         present=np.ones((6, people), np.bool_),
     )
-    return batches.Kind(moments.astype(np.float16), torch.arange(1, 7)[:, None].expand(-1, 3), cast)
+    return batches.Kind(images.astype(np.uint8), torch.arange(1, 7)[:, None].expand(-1, 3), cast)
 
 
 def made(**changes: float) -> batches.Batches:
-    kinds = {"portraits": kind(16, 1), "groups": kind(32, 2)}
-    return batches.Batches(kinds, EMPTY, 1.0, replace(DIFFUSION, **changes), TRAINING)
+    kinds = {"portraits": kind(HIGH, 1), "groups": kind(2 * HIGH, 2)}
+    return batches.Batches(kinds, EMPTY, replace(DIFFUSION, **changes), TRAINING)
+
+
+def corner(batch: fit.Batch) -> torch.Tensor:
+    """Red, green and blue (3, B) of each picture's upper left pixel."""
+    return ((blocks.pictures(batch["latents"])[:, :, 0, 0] + 1) * 127.5).round().T
 
 
 def test_a_close_up_shows_its_face_with_its_person_and_its_box() -> None:
     batch = next(batch for batch in map(made(portraits=0.0), range(1)))
-    assert batch["latents"].shape == (12, 3, 8, 8)
-    x, photo = batch["latents"][:, 0, 0, 0], batch["latents"][:, 2, 0, 0].round()
-    centre = batch["boxes"][:, 0, [0, 2]].mean(1) * 8 + x  # where the box is in the whole latent
+    assert batch["latents"].shape == (12, blocks.CHANNELS, 16, 16)
+    x, _, photo = corner(batch)
+    centre = batch["boxes"][:, 0, [0, 2]].mean(1) * 16 + x  # where the box is in the whole latent
     person = batch["people"][:, 0, 0]
     assert torch.allclose(person // 2, photo)
-    assert torch.allclose(centre, torch.where(person % 2 == 0, 8.0, 24.0), atol=0.01)
+    assert torch.allclose(centre, torch.where(person % 2 == 0, 16.0, 48.0), atol=0.01)
     assert batch["told"].shape == (12, 1)
     assert torch.equal(batch["tokens"], EMPTY.expand(12, 3))  # a group's caption describes others too
 
 
 def test_a_close_up_of_a_portrait_keeps_its_caption() -> None:
     batch = made(portraits=1.0)(0)
-    assert torch.equal(batch["tokens"][:, 0], batch["latents"][:, 2, 0, 0].round().long() + 1)
+    assert torch.equal(batch["tokens"][:, 0], corner(batch)[2].long() + 1)
 
 
 def test_close_ups_stay_within_the_picture() -> None:
     boxes = np.array([[0.0, 0.0, 0.1, 0.1], [0.9, 0.9, 1.0, 1.0], [0.4, 0.4, 0.6, 0.6]], np.float32)
-    corners = batches.close_up(boxes, (16, 32), np.array([[-1, -1], [1, 1], [1, 0]]))
-    assert corners.tolist() == [[0, 0], [24, 8], [13, 4]]
+    corners = batches.close_up(boxes, (32, 64), np.array([[-1, -1], [1, 1], [1, 0]]))
+    assert corners.tolist() == [[0, 0], [48, 16], [25, 8]]
 
 
 def test_close_ups_come_as_often_as_asked() -> None:
     batch_at = made(close_ups=0.7)
-    close = np.mean([batch_at(index)["latents"].shape[-1] == 8 for index in range(200)])
+    close = np.mean([batch_at(index)["latents"].shape[-1] == 16 for index in range(200)])
     assert 0.6 < close < 0.8

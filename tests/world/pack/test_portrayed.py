@@ -6,9 +6,9 @@ from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
 from pipeline.world import population
-from pipeline.world.pack import backbone, draw, portrayed
+from pipeline.world.pack import backbone, blocks, draw, portrayed
 
-SIZES = backbone.Sizes(channels=(16, 16, 16), head=8, groups=4)
+SIZES = backbone.Sizes(channels=(16, 16, 16, 16), head=8, groups=4)
 
 
 def told(tokens: torch.Tensor, present: list[bool]) -> portrayed.Told:
@@ -35,13 +35,13 @@ def test_at_first_almost_nothing_is_told() -> None:
 
 
 def unet() -> UNet2DConditionModel:
-    return backbone.build_unet(SIZES, latent=4, context=16, seed=0).eval()
+    return backbone.build_unet(SIZES, context=16, seed=0).eval()
 
 
 @torch.no_grad()
 def run(model: UNet2DConditionModel) -> torch.Tensor:
     draws = torch.Generator().manual_seed(0)
-    noisy, text = torch.randn(1, 4, 16, 32, generator=draws), torch.randn(1, 6, 16, generator=draws)
+    noisy, text = torch.randn(1, blocks.CHANNELS, 16, 32, generator=draws), torch.randn(1, 6, 16, generator=draws)
     found: torch.Tensor = model(noisy, torch.tensor([500]), text).sample
     return found
 

@@ -12,7 +12,7 @@ from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.world.pack import fit, vae
 from pipeline.world.pack.draw import Drawn
 
-SIZES = vae.Sizes(channels=(8, 8, 8, 8), latent=4, groups=4)
+SIZES = vae.Sizes(channels=(8, 8, 8), groups=4)
 TERMS = vae.Terms(
     face=2.0,
     gradient=0.5,
@@ -20,11 +20,9 @@ TERMS = vae.Terms(
     features=0.0,
     identity=0.0,
     supervised_from=2.0,
-    smooth=0.25,
-    kl=1e-4,
+    latents=1.0,
     noise=0.05,
 )
-PHASES = [vae.Phase(until=0.5, side=32, batch=4), vae.Phase(until=1.0, side=0, batch=2)]
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=3)
 
 
@@ -62,22 +60,17 @@ def test_faces_are_sampled_as_insightface_aligns_them() -> None:
     landmarks = face_landmarks(0.5, 20, 30)
     expected = face_align.norm_crop(image, kps_from_landmarks68(landmarks), 112)
     theta = torch.from_numpy(vae.face_grid(landmarks, (96, 128)))[None]
-    found = (vae.aligned(vae.to_tensor(image)[None], theta)[0] + 1) * 127.5
+    found = (vae.aligned(vae.to_tensors(image)[None], theta)[0] + 1) * 127.5
     assert np.abs(found.permute(1, 2, 0).numpy() - expected).max() < 1.5
 
 
 def test_a_crop_holds_its_face_and_marks_it(data: dict[str, Drawn]) -> None:
-    batch = vae.Batches(data, PHASES, TRAINING)(0)
+    batch = vae.Batches(data, 32, TRAINING)(0)
     assert batch["image"].shape == (4, 3, 32, 32)
     assert batch["face"].shape == (4, 1, 32, 32)
     assert (batch["face"].sum((1, 2, 3)) >= 25 * 30).all()
     corners = vae.aligned(batch["face"], batch["theta"])
     assert corners.mean() > 0.5
-
-
-def test_whole_photographs_come_last_and_alternate(data: dict[str, Drawn]) -> None:
-    batches = vae.Batches(data, PHASES, TRAINING)
-    assert {batches(index)["image"].shape for index in (6, 7)} == {(1, 3, 64, 128), (2, 3, 64, 64)}
 
 
 def test_an_error_on_a_face_costs_more() -> None:
@@ -100,15 +93,27 @@ def test_the_person_loss_is_zero_for_the_same_face_and_teaches_the_made_one() ->
     assert made.grad.abs().min() > 0
 
 
-def test_the_learner_reconstructs_whole_and_half_size() -> None:
-    made, small, kl = vae.Learner(vae.build(SIZES, seed=0), noise=0.1)(torch.zeros(2, 3, 32, 64))
-    assert (made.shape, small.shape, kl.shape) == ((2, 3, 32, 64), (2, 3, 16, 32), ())
+def test_encoder_and_decoder_learn_what_lies_between_them(data: dict[str, Drawn]) -> None:
+    torch.manual_seed(0)
+    learner = vae.Learner(vae.build(SIZES, seed=0), noise=0.1)
+    batch = vae.Batches(data, 32, TRAINING)(0)
+    optimiser = torch.optim.Adam(learner.parameters(), 3e-3)
+    values = []
+    for _ in range(30):
+        made, error = learner(batch["image"])
+        value = vae.picture_loss(made, batch["image"], batch["face"], TERMS) + error
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        values.append((value.item(), error.item()))
+    assert values[-1][0] < 0.7 * values[0][0]
+    assert values[-1][1] < 0.7 * values[0][1]
 
 
-def test_saved_latents_have_unit_variance(data: dict[str, Drawn], tmp_path: Path) -> None:
+def test_the_posterior_is_all_but_a_point_and_the_file_loads(data: dict[str, Drawn], tmp_path: Path) -> None:
     model = vae.build(SIZES, seed=0).eval()
-    vae.save(model, data, tmp_path)
+    model.half().save_pretrained(tmp_path)
     loaded = AutoencoderKL.from_pretrained(tmp_path).eval()
-    spread = vae.latent_spread(loaded, data, 4) * loaded.config.scaling_factor
-    assert spread.square().mean().sqrt().item() == pytest.approx(1, abs=0.1)
-    assert vae.roundtrip(loaded, data["groups"].images[0]).shape == (64, 128, 3)
+    image = data["groups"].images[0]
+    assert loaded.encode(vae.to_tensors(image)[None]).latent_dist.std.max() < 0.03
+    assert vae.roundtrip(loaded, image).shape == (64, 128, 3)
