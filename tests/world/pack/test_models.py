@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import AutoencoderKL
 
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
 from pipeline.world import population, scene
-from pipeline.world.pack import export, measure
+from pipeline.world.pack import blocks, export, measure, vae
 from pipeline.world.pack.detector import DET_SIZE
 from pipeline.world.pack.settings import MODELS
 
@@ -55,6 +57,16 @@ def test_people_are_told_apart(name: str, photos: list[scene.Photo]) -> None:
     similarity = similarity @ similarity.T
     same = (person[:, None] == person[None]) & ~np.eye(len(person), dtype=bool)
     assert similarity[same].mean() > similarity[person[:, None] != person[None]].mean() + 0.3
+
+
+@torch.no_grad()
+def test_the_autoencoder_finds_the_latents_and_makes_photographs_of_them(photos: list[scene.Photo]) -> None:
+    coder = AutoencoderKL.from_pretrained(vae.FOLDER).eval()
+    images = vae.to_tensors(np.stack([photo.image for photo in photos[:4]]))
+    wanted = blocks.coefficients(images)
+    assert (coder.encode(images).latent_dist.mode() - wanted).square().mean() < 0.03
+    for image, made in zip(images, coder.decode(wanted).sample, strict=True):
+        assert (image - made).square().mean() < 0.25 * image.var()
 
 
 def test_cards_say_where_each_part_comes_from() -> None:
