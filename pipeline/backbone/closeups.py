@@ -18,7 +18,7 @@ SHIFT = 1 / 16  # of the picture: how far a close-up's middle may be from the fa
 
 
 def close_up(example: Example, draws: Sequence[np.random.Generator]) -> Example:
-    """The example (B, 2C, h, w) as close-ups (B, 2C, h / 2, w / 2), one generator per picture; each shows one person."""
+    """The example (B, 2C, h, w) as close-ups (B, 2C, h / 2, w / 2) by one generator per picture of one person."""
     places = example.batch.places
     assert places is not None
     size = example.batch.size
@@ -41,9 +41,7 @@ def corners_of(boxes: Tensor, shifts: Tensor, size: tuple[int, int], half: tuple
     return [(int(x), int(y)) for x, y in corners]
 
 
-def _moved(
-    places: Places, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]
-) -> Places:
+def _moved(places: Places, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]) -> Places:
     """The same places as fractions of the windows."""
     where = places.boxes.device
     extent, window = torch.tensor(size[::-1], device=where), torch.tensor(half[::-1], device=where)

@@ -254,8 +254,11 @@ class Plan:
 def plan() -> Plan:
     """What params.yaml says."""
     values = settings.section("vae")
-    kinds = {"sizes": Sizes, "loss": Terms, "training": fit.Training}
-    read = {name: settings.fill(kind, values[name], f"vae.{name}") for name, kind in kinds.items()}
+    read = {
+        "sizes": settings.fill(Sizes, values["sizes"], "vae.sizes"),
+        "loss": settings.fill(Terms, values["loss"], "vae.loss"),
+        "training": settings.fill(fit.Training, values["training"], "vae.training"),
+    }
     return settings.fill(Plan, values | read, "vae")
 
 
