@@ -15,7 +15,7 @@ Deviations, and choices where the paper is silent:
 - The paper's structure branch sees the target photo itself (another photo feeds only the intrinsic branch, with
   p = 0.1). Here reference and target are different photos always, for both branches: the fairness contract.
 - The recogniser's embedding shifts the learned queries (as ID tokens do in IP-Adapter-FaceID-Plus); in the paper the
-  intrinsic map alone tells who it is. Without it 6,400 training images taught the small backbone no identity at all
+  intrinsic map alone tells who it is. Without it 6,400 images taught the pack's first backbone no identity at all
   (similarity 0.00); variant `no_embedding` is the published form.
 - ID tokens are relative to those of no reference, which are subtracted: no reference changes nothing, and K_id, V_id
   learn from what tells people apart at once. With it, a heavier weight of faces in the loss and the rates below, 200

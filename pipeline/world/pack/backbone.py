@@ -52,7 +52,7 @@ SCHEDULE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the UNet. All but the highest resolution attend: there it doubles a step's time."""
+    """Sizes of the UNet. All but the highest resolution attend: there it costs the most."""
 
     channels: tuple[int, int, int, int]
     head: int  # channels of an attention head

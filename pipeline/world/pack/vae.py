@@ -133,7 +133,7 @@ def _example(data: draw.Drawn, side: int, chance: np.random.Generator) -> dict[s
     height, width = photo.shape[:2]
     left, top = _corner(data.box[face], side, (width, height), chance)
     right, bottom = left + side, top + side
-    image = torch.from_numpy(photo[top:bottom, left:right].copy()).permute(2, 0, 1).float() / 127.5 - 1
+    image = to_tensors(photo[top:bottom, left:right])
     region = torch.zeros(1, height, width)
     for x0, y0, x1, y1 in data.box[data.faces_of(int(data.photo[face]))].round().astype(int):
         region[:, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 1.0
