@@ -1,9 +1,9 @@
-"""The pack's backbone: text encoder and UNet, trained together as a latent diffusion model on captions of p1.
+"""The pack's backbone: a UNet trained as a latent diffusion model on captions of p1, and its frozen text encoder.
 
 Rombach et al. 2022 (latent diffusion); v-prediction (Salimans & Ho 2022) on a schedule that ends in pure noise (Lin et
 al. 2024); low noise levels count less (Hang et al. 2023, min-SNR, in v's terms min(1, gamma / (SNR + 1))); captions
-are dropped for guidance (Ho & Salimans 2022). The text encoder starts as the text tower of the pack's image-text
-model. In training the UNet is also told who is shown (see portrayed.py). What is saved is the moving average of the
+are dropped for guidance (Ho & Salimans 2022). The text encoder is the text tower of the pack's image-text model, as
+in SD 1.5. In training the UNet is also told who is shown (see portrayed.py). What is saved is the moving average of the
 weights.
 
 Run alone: `python -m pipeline.world.pack.backbone`. Reads `models/clip` and `models/backbone/vae`, writes the rest of
@@ -30,7 +30,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from pipeline.backbone.inject import box_masks
 from pipeline.backbone.loop import Ranks
 from pipeline.encoders.image_text import FILES
-from pipeline.world.pack import blocks, clip, draw, export, fit, portrayed, settings, tokenizer
+from pipeline.world.pack import blocks, clip, draw, export, fit, portrayed, settings, supervision, tokenizer
 from pipeline.world.pack.batches import Batches, Diffusion, Kind, tokenize
 
 FOLDER = settings.MODELS / "backbone"
@@ -135,15 +135,15 @@ _TEXT_LAYERS = {
 
 
 class Learner(nn.Module):
-    """UNet, text encoder and what tells of people, with their moving averages, so that a checkpoint holds all."""
+    """UNet and what tells of people, with their moving averages, so that a checkpoint holds all; text is frozen."""
 
-    PARTS = ("unet", "text", "telling")
+    PARTS = ("unet", "telling")
 
     def __init__(
         self, unet: UNet2DConditionModel, text: CLIPTextModel, telling: portrayed.Telling, diffusion: Diffusion
     ) -> None:
         super().__init__()
-        self.unet, self.text, self.telling = unet, text.requires_grad_(diffusion.text), telling
+        self.unet, self.text, self.telling = unet, text.requires_grad_(False), telling
         self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
         self.average.requires_grad_(False)
         self._wires = portrayed.tell(unet)
@@ -160,7 +160,25 @@ class Learner(nn.Module):
         error = (found.float() - wanted).square().mean(1, keepdim=True)
         counts = 1 + self._diffusion.face * box_masks(batch["boxes"], size).amax(1, keepdim=True)
         each = (error * counts).sum((1, 2, 3)) / counts.sum((1, 2, 3))
-        return (each * self._weights(batch["times"])).mean()
+        value = (each * self._weights(batch["times"])).mean()
+        if self._diffusion.judged:
+            value = value + self._diffusion.likeness * self._unlikeness(noisy, found.float(), batch)
+        return value
+
+    def _unlikeness(self, noisy: Tensor, velocity: Tensor, batch: fit.Batch) -> Tensor:
+        """What recogniser A finds wrong with the faces of some predicted pictures (Lin & Yang 2024, arXiv 2401.00110)."""
+        low, high = self._diffusion.focus
+        judged = ((batch["times"] >= low) & (batch["times"] < high)).nonzero()[: self._diffusion.judged, 0]
+        if not len(judged):
+            return velocity.new_zeros(())
+        kept = self._scheduler.alphas_cumprod.to(velocity.device)[batch["times"][judged]].view(-1, 1, 1, 1)
+        predicted = kept.sqrt() * noisy[judged] - (1 - kept).sqrt() * velocity[judged]
+        made, wanted = (
+            supervision.aligned(blocks.pictures(latents), batch["grids"][judged])
+            for latents in (predicted, batch["latents"][judged])
+        )
+        maps, person = supervision.person_loss(supervision.supervisor(velocity.device), made, wanted)
+        return maps + person
 
     def _weights(self, times: Tensor) -> Tensor:
         kept = self._scheduler.alphas_cumprod.to(times.device)[times]
@@ -175,9 +193,9 @@ class Learner(nn.Module):
             for kept, new in zip(average.parameters(), getattr(self, name).parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
 
-    def averages(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-        """UNet and text encoder with averaged weights, on the CPU."""
-        unet, text = (copy.deepcopy(self.average[name]).cpu() for name in self.PARTS[:2])
+    def parts(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+        """UNet with averaged weights and text encoder, as copies on the CPU."""
+        unet, text = (copy.deepcopy(each).cpu() for each in (self.average["unet"], self.text))
         return unet, text  # type: ignore[return-value]
 
 
@@ -283,7 +301,8 @@ def run(number: int, ranks: Ranks) -> float:
     phase = phases()[number]
     words = tokenizer.load(clip.FOLDER)
     kinds = prepare(words)
-    unet, text = _started(number)
+    text = text_encoder(clip.FOLDER)
+    unet = _started(number, text.config.hidden_size)
     telling = portrayed.Telling(
         kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
     )
@@ -294,15 +313,13 @@ def run(number: int, ranks: Ranks) -> float:
     return train(learner, batches, words, phase.training, _work(number), ranks)
 
 
-def _started(number: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """What a phase begins with: new networks, or the weights that the phase before has saved."""
+def _started(number: int, context: int) -> UNet2DConditionModel:
+    """What a phase begins with: a new UNet, or the weights that the phase before has saved."""
     sizes = settings.fill(Sizes, settings.section("backbone")["sizes"], "backbone.sizes")
-    text = text_encoder(clip.FOLDER)
-    unet = build_unet(sizes, text.config.hidden_size, phases()[0].training.seed)
+    unet = build_unet(sizes, context, phases()[0].training.seed)
     if number:
         unet.load_state_dict(load_file(FOLDER / "unet" / "diffusion_pytorch_model.safetensors"))
-        text.load_state_dict(load_file(FOLDER / "text_encoder" / "model.safetensors"))
-    return unet, text
+    return unet
 
 
 def prepare(words: CLIPTokenizer) -> dict[str, Kind]:
@@ -326,7 +343,7 @@ def train(
         learner.follow(step)
         last = step + 1 == training.steps
         if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
-            save(FOLDER, *learner.averages(), words)
+            save(FOLDER, *learner.parts(), words)
             save_file(learner.average["telling"].state_dict(), work / TELLING)
             exported = time.monotonic()
 

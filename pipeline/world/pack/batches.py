@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.backbone.closeups import corners_of
 from pipeline.world.pack import blocks, fit, portrayed, vae
+from pipeline.world.pack.supervision import face_grid
 
 CLOSE = 16  # side of a close-up in latent cells: 64 pixels, a portrait's face
 
@@ -25,10 +27,11 @@ class Diffusion:
     told: float  # share of photographs whose people are told
     tokens: int  # that tell of a person
     face: float  # how much more a position within a face counts
-    text: bool  # whether the text encoder learns too
     average: float  # decay of the moving average
     portraits: float  # share of the steps that are on portraits; the others are on groups
     close_ups: float  # share of the steps that are on close-ups of faces
+    judged: int  # pictures of a batch at most whose predicted face recogniser A judges; 0: none
+    likeness: float  # weight of what recogniser A says
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,13 @@ class Chosen:
     tokens: Tensor  # (B, T)
     people: NDArray[np.float32]  # (B, N, K)
     boxes: NDArray[np.float32]  # (B, N, 4) fractions of the picture
+    points: NDArray[np.float32]  # (B, N, 5, 2) key points in pixels
     present: NDArray[np.bool_]  # (B, N)
+
+    def grids(self) -> NDArray[np.float32]:
+        """Where the aligned face of each picture's first person lies: (B, 2, 3) as `face_grid` says."""
+        height, width = self.images.shape[1:3]
+        return np.stack([face_grid(points[0], (width, height)) for points in self.points])
 
 
 class Batches:
@@ -64,7 +73,7 @@ class Batches:
 
     def __call__(self, index: int) -> fit.Batch:
         """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
-        (B, N, K), boxes (B, N, 4) and who is told of (B, N)."""
+        (B, N, K), boxes (B, N, 4) and who is told of (B, N); grids (B, 2, 3) of the first faces."""
         chance = np.random.default_rng([self._training.seed, index])
         chosen = self._choose(chance)
         size = len(chosen.images)
@@ -79,6 +88,7 @@ class Batches:
             "people": torch.from_numpy(chosen.people),
             "boxes": torch.from_numpy(chosen.boxes),
             "told": torch.from_numpy(told),
+            "grids": torch.from_numpy(chosen.grids()),
         }
 
     def _choose(self, chance: np.random.Generator) -> Chosen:
@@ -89,7 +99,8 @@ class Batches:
             return self._close_ups(chance, kind, 3 * batch, groups)
         photos = chance.integers(len(kind.images), size=batch // 2 if groups else batch)
         cast, tokens = kind.cast, kind.tokens[torch.from_numpy(photos)]
-        return Chosen(kind.images[photos], tokens, cast.people[photos], cast.boxes[photos], cast.present[photos])
+        parts = (each[photos] for each in (cast.people, cast.boxes, cast.points, cast.present))
+        return Chosen(kind.images[photos], tokens, *parts)
 
     def _close_ups(self, chance: np.random.Generator, kind: Kind, size: int, groups: bool) -> Chosen:
         """Close-ups of one face each. A group's caption describes everybody, so it is left out."""
@@ -98,24 +109,16 @@ class Batches:
         photos, slots = photos[faces], slots[faces]
         boxes = kind.cast.boxes[photos, slots]
         cells = kind.images.shape[1] // blocks.SIDE, kind.images.shape[2] // blocks.SIDE
-        corners = close_up(boxes, cells, chance.integers(-2, 3, (size, 2)))
         extent = np.array(cells[::-1], np.float32)
+        shifts = torch.from_numpy(chance.integers(-2, 3, (size, 2)) / extent).float()
+        corners = np.array(corners_of(torch.from_numpy(boxes), shifts, cells, (CLOSE, CLOSE)))
         moved = ((boxes.reshape(-1, 2, 2) * extent - corners[:, None]) / CLOSE).astype(np.float32)
         places, side = zip(photos, corners * blocks.SIDE, strict=True), CLOSE * blocks.SIDE
         cut = [kind.images[photo, y : y + side, x : x + side] for photo, (x, y) in places]
         tokens = self._empty.expand(size, -1) if groups else kind.tokens[torch.from_numpy(photos)]
         people = kind.cast.people[photos, slots][:, None]
-        return Chosen(np.stack(cut), tokens, people, moved.reshape(-1, 1, 4), np.ones((size, 1), np.bool_))
-
-
-def close_up(boxes: NDArray[np.float32], size: tuple[int, int], shift: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Upper left cells (B, 2), x and y, of close-ups around boxes (B, 4), fractions of a latent of (height, width).
-
-    They are moved by `shift` (B, 2) cells, but not out of the picture.
-    """
-    extent = np.array(size[::-1])
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 * extent
-    return np.clip(np.round(centres - CLOSE / 2).astype(np.int64) + shift, 0, extent - CLOSE)
+        points = (kind.cast.points[photos, slots] - side // CLOSE * corners[:, None])[:, None].astype(np.float32)
+        return Chosen(np.stack(cut), tokens, people, moved.reshape(-1, 1, 4), points, np.ones((size, 1), np.bool_))
 
 
 def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> NDArray[np.int64]:

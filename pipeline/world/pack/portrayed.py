@@ -26,6 +26,7 @@ from pipeline.backbone.inject import (
     sites,
     split_heads,
 )
+from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.world import population
 from pipeline.world.pack import draw
 
@@ -102,6 +103,7 @@ class Cast:
 
     people: NDArray[np.float32]  # (photos, N, K)
     boxes: NDArray[np.float32]  # (photos, N, 4) fractions of the picture
+    points: NDArray[np.float32]  # (photos, N, 5, 2) key points in pixels
     present: NDArray[np.bool_]  # (photos, N)
 
 
@@ -114,10 +116,12 @@ def cast(data: draw.Drawn, seed: int) -> Cast:
     size = len(counts), int(counts.max())
     people = np.zeros((*size, next(iter(known.values())).size), np.float32)
     boxes, present = np.zeros((*size, 4), np.float32), np.zeros(size, np.bool_)
+    points = np.zeros((*size, 5, 2), np.float32)
     people[data.photo, slot] = np.stack([known[person] for person in data.person.tolist()])
     boxes[data.photo, slot] = data.box / np.array([width, height, width, height], np.float32)
+    points[data.photo, slot] = kps_from_landmarks68(data.landmarks)
     present[data.photo, slot] = True
-    return Cast(people, boxes, present)
+    return Cast(people, boxes, points, present)
 
 
 def coefficients(seed: int, indices: Sequence[int]) -> dict[int, NDArray[np.float32]]:

@@ -8,9 +8,7 @@ may supervise, B measures). Crops around faces.
 Run alone: `python -m pipeline.world.pack.vae`. Writes `models/backbone/vae/`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -19,14 +17,13 @@ from diffusers import AutoencoderKL
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
-from insightface.utils.face_align import arcface_dst
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.backbone.loop import Ranks, number_of
-from pipeline.encoders.recogniser import SIDE, kps_from_landmarks68, load_torch_recogniser
+from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.world.pack import blocks, draw, export, fit, settings
-from pipeline.world.pack.faces import similarity
+from pipeline.world.pack.supervision import aligned, face_grid, person_loss, supervisor
 
 FOLDER = settings.MODELS / "backbone" / "vae"
 PART = "autoencoder"
@@ -137,7 +134,8 @@ def _example(data: draw.Drawn, side: int, chance: np.random.Generator) -> dict[s
     region = torch.zeros(1, height, width)
     for x0, y0, x1, y1 in data.box[data.faces_of(int(data.photo[face]))].round().astype(int):
         region[:, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 1.0
-    theta = face_grid(data.landmarks[face] - [left, top], (side, side))
+    kps = kps_from_landmarks68(data.landmarks[face] - [left, top])
+    theta = face_grid(kps, (side, side))
     return {"image": image, "face": region[:, top:bottom, left:right], "theta": torch.from_numpy(theta)}
 
 
@@ -148,22 +146,6 @@ def _corner(box: NDArray[np.float32], side: int, size: tuple[int, int], chance: 
         least, most = (int(np.clip(edge, 0, extent - side)) for edge in (high - side, low))
         corner.append(int(chance.integers(min(least, most), max(least, most) + 1)))
     return corner[0], corner[1]
-
-
-def face_grid(landmarks: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float32]:
-    """The (2, 3) matrix for `F.affine_grid` that samples the aligned 112-pixel face of an image of `size` (w, h)."""
-    forward = similarity(kps_from_landmarks68(landmarks.astype(np.float32)), arcface_dst)
-    inverse = np.linalg.inv(np.vstack([forward, [0, 0, 1]]))
-    # F.affine_grid counts pixels' edges from -1 to 1 (align_corners=False), the matrix counts their centres from 0.
-    to_pixels = np.array([[SIDE / 2, 0, SIDE / 2 - 0.5], [0, SIDE / 2, SIDE / 2 - 0.5], [0, 0, 1]])
-    from_pixels = np.array([[2 / size[0], 0, 1 / size[0] - 1], [0, 2 / size[1], 1 / size[1] - 1], [0, 0, 1]])
-    return (from_pixels @ inverse @ to_pixels)[:2].astype(np.float32)
-
-
-def aligned(images: Tensor, theta: Tensor) -> Tensor:
-    """The aligned faces (B, 3, 112, 112) of images (B, 3, H, W); differentiable."""
-    grid = F.affine_grid(theta, [len(images), 3, SIDE, SIDE], align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def charbonnier(difference: Tensor) -> Tensor:
@@ -184,29 +166,6 @@ def picture_loss(made: Tensor, wanted: Tensor, face: Tensor, terms: Terms) -> Te
     return value + terms.colour * (hue - hue.mean(1, keepdim=True)).abs().mean()
 
 
-def person_loss(
-    recogniser: Callable[[Tensor], dict[int, Tensor]], made: Tensor, wanted: Tensor
-) -> tuple[Tensor, Tensor]:
-    """How far recogniser A's maps of the two faces are apart, each relative to its size, and how far its embeddings."""
-    with torch.no_grad():
-        right = recogniser(wanted)
-    found = recogniser(made)
-    maps = [(found[side] - right[side]).abs().mean() / right[side].abs().mean() for side in right if side]
-    return torch.stack(maps).mean(), (1.0 - F.cosine_similarity(found[0], right[0])).mean()
-
-
-@cache
-def _supervisor(where: torch.device) -> Callable[[Tensor], dict[int, Tensor]]:
-    """Recogniser A as a function from faces (B, 3, 112, 112) to its maps by side, its embedding under 0."""
-    net = load_torch_recogniser(settings.MODELS / "recogniser_a").to(where)
-
-    def features(faces: Tensor) -> dict[int, Tensor]:
-        maps = net.features(faces)
-        return {side: value.float() for side, value in maps.items()} | {0: net.head(maps[7].flatten(1)).float()}
-
-    return features
-
-
 def loss_of(terms: Terms) -> fit.Loss:
     """The loss that `fit` minimises."""
 
@@ -216,7 +175,7 @@ def loss_of(terms: Terms) -> fit.Loss:
         value = picture_loss(made, wanted, batch["face"], terms) + terms.latents * error
         if done >= terms.supervised_from:
             faces = aligned(made, batch["theta"]), aligned(wanted, batch["theta"])
-            maps, person = person_loss(_supervisor(wanted.device), *faces)
+            maps, person = person_loss(supervisor(wanted.device), *faces)
             value = value + terms.features * maps + terms.identity * person
         return value
 

@@ -8,7 +8,7 @@ import torch
 from pipeline.world.pack import batches, blocks, fit, portrayed
 
 DIFFUSION = batches.Diffusion(
-    gamma=5.0, focus=(400, 900), drop=0.0, told=1.0, tokens=2, face=1.0, text=False, average=0.9, portraits=0.5,
+    gamma=5.0, focus=(400, 900), drop=0.0, told=1.0, tokens=2, face=1.0, average=0.9, portraits=0.5,
     close_ups=1.0,
 )  # fmt: skip
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
@@ -55,12 +55,6 @@ def test_a_close_up_shows_its_face_with_its_person_and_its_box() -> None:
 def test_a_close_up_of_a_portrait_keeps_its_caption() -> None:
     batch = made(portraits=1.0)(0)
     assert torch.equal(batch["tokens"][:, 0], corner(batch)[2].long() + 1)
-
-
-def test_close_ups_stay_within_the_picture() -> None:
-    boxes = np.array([[0.0, 0.0, 0.1, 0.1], [0.9, 0.9, 1.0, 1.0], [0.4, 0.4, 0.6, 0.6]], np.float32)
-    corners = batches.close_up(boxes, (32, 64), np.array([[-1, -1], [1, 1], [1, 0]]))
-    assert corners.tolist() == [[0, 0], [48, 16], [25, 8]]
 
 
 def test_close_ups_come_as_often_as_asked() -> None:
