@@ -54,10 +54,11 @@ class Chosen:
     points: NDArray[np.float32]  # (B, N, 5, 2) key points in pixels
     present: NDArray[np.bool_]  # (B, N)
 
-    def grids(self) -> NDArray[np.float32]:
-        """Where the aligned face of each picture's first person lies: (B, 2, 3) as `face_grid` says."""
+    def grids(self, chance: np.random.Generator) -> NDArray[np.float32]:
+        """Where the aligned face of one person of each picture lies: (B, 2, 3) as `face_grid` says."""
         height, width = self.images.shape[1:3]
-        return np.stack([face_grid(points[0], (width, height)) for points in self.points])
+        chosen = self.points[np.arange(len(self.points)), chance.integers(self.present.sum(1))]
+        return np.stack([face_grid(points, (width, height)) for points in chosen])
 
 
 class Batches:
@@ -73,7 +74,7 @@ class Batches:
 
     def __call__(self, index: int) -> fit.Batch:
         """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
-        (B, N, K), boxes (B, N, 4) and who is told of (B, N); grids (B, 2, 3) of the first faces."""
+        (B, N, K), boxes (B, N, 4) and who is told of (B, N); grids (B, 2, 3) of one face each."""
         chance = np.random.default_rng([self._training.seed, index])
         chosen = self._choose(chance)
         size = len(chosen.images)
@@ -88,7 +89,7 @@ class Batches:
             "people": torch.from_numpy(chosen.people),
             "boxes": torch.from_numpy(chosen.boxes),
             "told": torch.from_numpy(told),
-            "grids": torch.from_numpy(chosen.grids()),
+            "grids": torch.from_numpy(chosen.grids(chance)),
         }
 
     def _choose(self, chance: np.random.Generator) -> Chosen:

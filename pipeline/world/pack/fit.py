@@ -54,11 +54,12 @@ def fit(
     after: Callable[[int], None] | None = None,
     data: str = "",
     ranks: Ranks = ALONE,
+    clip: float = 5.0,
 ) -> float:
     """Train `model` in place; `batch_at(i)` makes batch i on the host. Returns the seconds it took over all runs.
 
-    `after(i)` is called after step i, before its checkpoint. A checkpoint of other settings, another network or
-    other data (`data` names them, see `draw.version`) is not resumed.
+    `after(i)` is called after step i, before its checkpoint; `clip` is the largest norm of a gradient. A checkpoint of
+    other settings, another network or other data (`data` names them, see `draw.version`) is not resumed.
     """
     where = device()
     model.to(where).to(memory_format=layout)
@@ -75,7 +76,7 @@ def fit(
     bar = tqdm(left, initial=step, total=training.steps, desc=folder.name, mininterval=5, disable=silent)
     for index in bar:
         batch = batch_at(index * ranks.size + ranks.rank)
-        value = _step(model, batch, loss, optimiser, index / training.steps, where, ranks)
+        value = _step(model, batch, loss, optimiser, index / training.steps, where, ranks, clip)
         schedule.step()
         if after is not None:
             after(index)
@@ -139,6 +140,7 @@ def _step(
     done: float,
     where: torch.device,
     ranks: Ranks,
+    clip: float,
 ) -> Tensor:
     moved = {name: value.to(where, non_blocking=True) for name, value in batch.items()}
     with autocast(where):
@@ -147,7 +149,7 @@ def _step(
     value.backward()
     if ranks.size > 1:
         _share(model.parameters(), ranks)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimiser.step()
     return value.detach()
 

@@ -8,6 +8,7 @@ import open_clip
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from insightface.utils.face_align import arcface_dst
 from safetensors.torch import load_file
 
 from pipeline.world.pack import backbone, blocks, clip, fit, portrayed, tokenizer, vae
@@ -27,6 +28,8 @@ DIFFUSION = batches_of.Diffusion(
     average=0.9,
     portraits=0.5,
     close_ups=0.0,
+    judged=2,
+    likeness=0.1,
 )
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 
@@ -53,6 +56,7 @@ def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> b
     cast = portrayed.Cast(
         people=chance.normal(size=(6, people, COEFFICIENTS)).astype(np.float32),
         boxes=boxes + np.array([0, 0, 1 / people, 0.5], np.float32),
+        points=np.tile(arcface_dst / 4, (6, people, 1, 1)).astype(np.float32),
         present=np.ones((6, people), np.bool_),
     )
     return batches_of.Kind(images, batches_of.tokenize(tokenizer.load(words), CAPTIONS * 3), cast)
@@ -114,6 +118,19 @@ def test_the_loss_falls_on_one_batch_and_the_average_follows(learner: backbone.L
     assert values[-1] < 0.7 * values[0]
     assert not torch.equal(before, learner.average["unet"].conv_out.weight)
     assert learner.text.embeddings.token_embedding.weight.grad is None
+
+
+def test_the_recogniser_judges_faces_at_middling_noise_only(learner: backbone.Learner, text_folder: Path) -> None:
+    batch = batches(text_folder)(0)
+    noisy = learner._scheduler.add_noise(batch["latents"], batch["noise"], batch["times"])
+    right = learner._scheduler.get_velocity(batch["latents"], batch["noise"], batch["times"])
+    assert learner._unlikeness(noisy, right, batch).item() == pytest.approx(0, abs=1e-3)
+    wrong = (right + torch.randn_like(right)).requires_grad_()
+    learner._unlikeness(noisy, wrong, batch).backward()
+    assert wrong.grad is not None
+    low, high = DIFFUSION.focus
+    within = (batch["times"] >= low) & (batch["times"] < high)
+    assert torch.equal(wrong.grad.abs().amax((1, 2, 3)) > 0, within & (within.cumsum(0) <= DIFFUSION.judged))
 
 
 def test_diffusers_loads_and_samples_what_is_saved(

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
+from insightface.utils.face_align import arcface_dst
 
 from pipeline.world.pack import batches, blocks, fit, portrayed
+from pipeline.world.pack.supervision import aligned
 
 DIFFUSION = batches.Diffusion(
     gamma=5.0, focus=(400, 900), drop=0.0, told=1.0, tokens=2, face=1.0, average=0.9, portraits=0.5,
-    close_ups=1.0,
+    close_ups=1.0, judged=0, likeness=0.0,
 )  # fmt: skip
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)
 EMPTY = torch.zeros(3, dtype=torch.long)
@@ -22,9 +25,12 @@ def kind(width: int, people: int) -> batches.Kind:
     images = np.stack([np.stack([x, y, np.full_like(x, n)], axis=-1) for n in range(6)])
     left = np.arange(people, dtype=np.float32) / people
     boxes = np.stack([left, left * 0 + 0.25, left + 1 / people, left * 0 + 0.75], axis=1)
+    middles = np.stack([(left + 0.5 / people) * width, left * 0 + HIGH / 2], axis=1)
+    points = (arcface_dst - 56) / 4 + middles[:, None]  # faces of 28 pixels
     cast = portrayed.Cast(
         people=np.arange(6 * people, dtype=np.float32).reshape(6, people, 1),
         boxes=np.tile(boxes, (6, 1, 1)),
+        points=np.tile(points, (6, 1, 1, 1)).astype(np.float32),
         present=np.ones((6, people), np.bool_),
     )
     return batches.Kind(images.astype(np.uint8), torch.arange(1, 7)[:, None].expand(-1, 3), cast)
@@ -50,6 +56,21 @@ def test_a_close_up_shows_its_face_with_its_person_and_its_box() -> None:
     assert torch.allclose(centre, torch.where(person % 2 == 0, 16.0, 48.0), atol=0.01)
     assert batch["told"].shape == (12, 1)
     assert torch.equal(batch["tokens"], EMPTY.expand(12, 3))  # a group's caption describes others too
+
+
+@pytest.mark.parametrize("close_ups", [0.0, 1.0])
+def test_the_face_that_is_judged_lies_where_the_batch_says(close_ups: float) -> None:
+    batches_made = [made(portraits=0.0, close_ups=close_ups)(index) for index in range(6)]
+    batch = {name: torch.cat([each[name] for each in batches_made]) for name in batches_made[0]}
+    faces = aligned(blocks.pictures(batch["latents"]).float(), batch["grids"])
+    x, y, photo = ((faces[:, :, 56, 56] + 1) * 127.5).T
+    assert torch.equal(photo.round(), corner(batch)[2])
+    assert (torch.minimum((x - 15.5).abs(), (x - 47.5).abs()) < 1).all()
+    assert ((y - 15.5).abs() < 1).all()
+    if close_ups:  # who is judged is who is told of
+        assert torch.equal(x > 32, batch["people"][:, 0, 0] % 2 == 1)
+    else:
+        assert len(set((x > 32).tolist())) == 2
 
 
 def test_a_close_up_of_a_portrait_keeps_its_caption() -> None:

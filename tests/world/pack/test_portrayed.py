@@ -64,7 +64,7 @@ def drawn(people: list[list[int]]) -> draw.Drawn:
         photo=np.array([photo for photo, _ in faces]),
         person=np.array([person for _, person in faces]),
         box=np.array([[64 * place, 32, 64 * place + 64, 96] for place in range(len(faces))], np.float32),
-        landmarks=np.zeros((len(faces), 68, 2), np.float32),
+        landmarks=np.arange(len(faces), dtype=np.float32)[:, None, None].repeat(68, 1).repeat(2, 2),
     )
 
 
@@ -75,6 +75,7 @@ def test_the_cast_lists_the_coefficients_and_boxes_of_each_face_in_turn() -> Non
     assert np.array_equal(cast.people[1, 0], of(7, 1))
     assert np.array_equal(cast.people[0, 0], of(7, 4))
     assert cast.boxes[0, 1].tolist() == [0.25, 0.25, 0.5, 0.75]
+    assert cast.points[:, :, 0, 0].tolist() == [[0, 1], [2, 0]]
     assert not cast.people[1, 1].any()
 
 
