@@ -1,5 +1,6 @@
 """The walk over attention layers, on SD-1.5-like and SDXL-like UNets."""
 
+import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
@@ -55,11 +56,14 @@ def test_attached_layers_do_the_work_of_the_unets_own(any_models: Models) -> Non
     assert torch.equal(before, after)
 
 
-def test_attention_is_the_softmax_of_scaled_products_and_bias() -> None:
+@pytest.mark.parametrize(("number", "near"), [(torch.float32, 1e-6), (torch.bfloat16, 0.03)])
+def test_attention_is_the_softmax_of_scaled_products_and_bias(number: torch.dtype, near: float) -> None:
     query, key, value = (torch.randn(2, 3, length, 8) for length in (5, 7, 7))
     bias = torch.randn(2, 1, 5, 7)
     expected = (query @ key.transpose(-1, -2) / 8**0.5 + bias).softmax(-1) @ value
-    assert torch.allclose(attend(query, key, value, bias), expected, atol=1e-6)
+    found = attend(*(each.to(number) for each in (query, key, value, bias)))
+    assert found.dtype == number
+    assert torch.allclose(found.float(), expected, atol=near)
 
 
 def test_boxes_become_masks_by_cell_centres() -> None:

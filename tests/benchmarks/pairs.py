@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from skimage.transform import SimilarityTransform
+from torch.nn.functional import scaled_dot_product_attention
 
+from pipeline.backbone.inject import plain_attention
 from pipeline.identities.linkage import unique_edges
 from pipeline.world.pack.faces import similarity
 
@@ -31,8 +33,19 @@ def precision() -> Pair:
     return lambda: net(pixels), lambda: half(pixels.bfloat16())
 
 
+def attention() -> Pair:
+    """Attention to 52 words in plain products against the fused kernel, both in bfloat16: forwards and backwards."""
+    query, key, value = (torch.randn(24, 2, size, 32).bfloat16().requires_grad_() for size in (256, 52, 52))
+
+    def run(attend: Callable[..., torch.Tensor]) -> Callable[[], object]:
+        return lambda: attend(query, key, value).sum().backward()
+
+    return run(plain_attention), run(scaled_dot_product_attention)
+
+
 PAIRS: dict[str, Callable[[], Pair]] = {
     "edges": edges,
     "alignment": alignment,
     "precision": precision,
+    "attention": attention,
 }

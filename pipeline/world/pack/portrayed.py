@@ -59,6 +59,15 @@ class Telling(nn.Module):
         return found
 
 
+class Plain(AttentionLayer):
+    """Self-attention as the network has it, by our `attend`."""
+
+    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """(B, L, C), as AttentionLayer says."""
+        query = split_heads(attn.to_q(hidden), attn.heads)
+        return attn.to_out[0](merge_heads(attend(query, *_projected(attn, hidden))))
+
+
 class Reading(AttentionLayer):
     """Cross-attention to the caption, and beside it, in each person's part of the picture, to that person's tokens.
 
@@ -93,7 +102,7 @@ def shares(told: Told, grid: tuple[int, int]) -> Tensor:
 def tell(unet: nn.Module) -> Wires:
     """Let the cross-attention of `unet` read what lies on the wires that are returned."""
     wires = Wires()
-    attach(unet, {site.name: Reading() for site in sites(unet) if site.context}, wires)
+    attach(unet, {site.name: Reading() if site.context else Plain() for site in sites(unet)}, wires)
     return wires
 
 
