@@ -39,7 +39,7 @@ PLAIN, CROSS = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttn
 SECONDS_BETWEEN_EXPORTS = 600.0
 # A third of the norm is usual. With 5, a phase in bfloat16 at a rate of 0.001 fell apart after a thousand steps.
 CLIP = 1.0
-TELLING = "telling.safetensors"  # of a phase, for the next one; no part of the pack
+TELLING = FOLDER / "telling.safetensors"  # so that a further phase can begin with it; no run reads it
 SCHEDULE: dict[str, Any] = {
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
@@ -308,8 +308,8 @@ def run(number: int, ranks: Ranks) -> float:
     telling = portrayed.Telling(
         kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
     )
-    if (told := _work(number - 1) / TELLING).exists():
-        telling.load_state_dict(load_file(told))
+    if number:
+        telling.load_state_dict(load_file(TELLING))
     learner = Learner(unet, text, telling, phase.diffusion)
     batches = Batches(kinds, tokenize(words, [""])[0], phase.diffusion, phase.training)
     return train(learner, batches, words, phase.training, _work(number), ranks)
@@ -346,7 +346,7 @@ def train(
         last = step + 1 == training.steps
         if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
             save(FOLDER, *learner.parts(), words)
-            save_file(learner.average["telling"].state_dict(), work / TELLING)
+            save_file(learner.average["telling"].state_dict(), TELLING)
             exported = time.monotonic()
 
     layout, version = torch.contiguous_format, draw.version("p1")

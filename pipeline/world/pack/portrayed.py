@@ -2,7 +2,7 @@
 
 The captions of the web name the people whom they show, and so SD 1.5 draws thousands of them by name: its
 cross-attention carries identity, and adapters only have to steer it. The world's captions never say who is shown. In
-their place a person's shape and albedo (the truth) become a few tokens, which are thrown away after training: what
+their place a person's shape and albedo (the truth) become a few tokens, which nothing reads after training: what
 stays in the UNet is that its cross-attention can draw anybody. The people of the pack are never those of a demo.
 
 In a group the tokens of a person are read in that person's part of the picture only.
