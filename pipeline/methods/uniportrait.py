@@ -30,8 +30,9 @@ Deviations, and choices where the paper is silent:
 - The squared norm of the routing loss is averaged over the positions inside the boxes and over the layers: the sum
   would weigh layers by their resolution.
 - Prompts are dropped as well (the paper drops faces only), which guidance needs for a joint unconditional branch.
-- In stage I the queries' shift learns five times as fast as the rest and the low-rank set half as fast (one rate in the
-  paper, over 300,000 steps); in stage II the low-rank set learns a tenth as fast, as published.
+- In stage I the queries' shift learns five times as fast as the rest; K_id, V_id and the low-rank set a tenth as fast,
+  so that what the backbone reads already is found before it is changed (one rate in the paper, over 300,000 steps); in
+  stage II the low-rank set learns a tenth as fast, as published.
 
 Variant `background`: the router of the successor AnyStory (arXiv 2501.09503) with a background slot and the loss over
 the whole map; its refinement of the routing features by a second attention is left out, and boxes are the masks.
@@ -300,7 +301,7 @@ class UniPortrait(Method):
         """Stage I and stage II (section 3.4)."""
         share = self.settings.single_share
         fast = {"identity.shift.*": 5.0} if self.settings.embedding else {}
-        first = {**fast, "*.branch.key.*": 1.0, "*.branch.value.*": 1.0, "identity.*": 1.0, "*.single.*": 0.5}
+        first = {**fast, "*.branch.key.*": 0.1, "*.branch.value.*": 0.1, "identity.*": 1.0, "*.single.*": 0.1}
         second = {"*.router.*": 1.0, "*.multi.*": 0.1}
         return (Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second))
 

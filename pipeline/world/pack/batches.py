@@ -100,8 +100,8 @@ class Batches:
             return self._close_ups(chance, kind, 3 * batch, groups)
         photos = chance.integers(len(kind.images), size=batch // 2 if groups else batch)
         cast, tokens = kind.cast, kind.tokens[torch.from_numpy(photos)]
-        parts = (each[photos] for each in (cast.people, cast.boxes, cast.points, cast.present))
-        return Chosen(kind.images[photos], tokens, *parts)
+        people, boxes, points = (each[photos] for each in (cast.people, cast.boxes, cast.points))
+        return Chosen(kind.images[photos], tokens, people, boxes, points, cast.present[photos])
 
     def _close_ups(self, chance: np.random.Generator, kind: Kind, size: int, groups: bool) -> Chosen:
         """Close-ups of one face each. A group's caption describes everybody, so it is left out."""
