@@ -32,6 +32,8 @@ WARM_UP = 0.05  # of a phase's steps
 CLIP = 1.0  # norm of the gradient
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 0.01
+# Where a face takes its details, as shares of the schedule (reports/decisions/methods-and-training.md).
+FOCUS = (0.1, 0.5)
 PREVIEWS = 4  # per phase
 PREVIEW = sample.Sampling(steps=10, guidance=2.0)
 
@@ -310,9 +312,16 @@ def preview_due(step: int, steps: int) -> bool:
 
 
 def spread_times(count: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Timesteps (count,), uniform over the schedule, one in each of `count` equal parts: less noise in the loss."""
-    places = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-    return (places * steps / count).long().clamp(max=steps - 1)
+    """Timesteps (count,): half all over the schedule, half within FOCUS; each half one in each of its equal parts."""
+    within = count // 2
+    everywhere, focused = _spread(count - within, generator), _spread(within, generator)
+    times = torch.cat([everywhere, FOCUS[0] + focused * (FOCUS[1] - FOCUS[0])]) * steps
+    return times[torch.randperm(count, generator=generator)].long().clamp(max=steps - 1)
+
+
+def _spread(count: int, generator: torch.Generator) -> Tensor:
+    """One number from each of `count` equal pieces of [0, 1)."""
+    return (torch.arange(count) + torch.rand(count, generator=generator)) / count
 
 
 def number_of(seed: Sequence[int]) -> int:

@@ -30,9 +30,12 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert rates[5:] == sorted(rates[5:], reverse=True)
 
 
-def test_times_fall_into_every_part_of_the_schedule() -> None:
+def test_times_fall_into_every_part_of_the_schedule_and_half_into_the_focus() -> None:
     times = loop.spread_times(10, 1000, torch.Generator().manual_seed(0))
-    assert sorted(time // 100 for time in times.tolist()) == list(range(10))
+    assert {time // 200 for time in times.tolist()} == set(range(5))
+    low, high = (share * 1000 for share in loop.FOCUS)
+    assert ((times >= low) & (times < high)).sum() >= 5
+    assert len(loop.spread_times(1, 1000, torch.Generator())) == 1
 
 
 def test_previews_come_at_every_quarter() -> None:
