@@ -346,7 +346,8 @@ def train(
         last = step + 1 == training.steps
         if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
             save(FOLDER, *learner.parts(), words)
-            save_file(learner.average["telling"].state_dict(), TELLING)
+            telling = learner.average["telling"].state_dict()
+            save_file({name: value.half() for name, value in telling.items()}, TELLING)
             exported = time.monotonic()
 
     layout, version = torch.contiguous_format, draw.version("p1")
