@@ -2,7 +2,8 @@
 
 - The autoencoder: recogniser B's similarity of each face before and after it, aligned by the drawn landmarks, and PSNR.
 - The backbone: of prompts that ask for 1, 2 and 3 people, the share whose picture holds that many faces; and how near
-  the pictures are to their prompts for the image-text model, against other prompts of the same kind.
+  the pictures are to their prompts for the image-text model, against other prompts of the same kind. And how well it
+  draws people whom it is told of (told.py).
 
 Reads `data/pack/drawn/p9` and `models/`; writes the `measured` entries and `data/pack/generative.json`. Run alone:
 `python -m pipeline.world.pack.measure_backbone`.
@@ -15,12 +16,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from tqdm import tqdm
 
+from pipeline.backbone.load import load
 from pipeline.encoders.image_text import ImageText
-from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
-from pipeline.world.pack import backbone, clip, draw, export, settings, vae
-from pipeline.world.pack.detector import DET_SIZE
+from pipeline.encoders.recogniser import Recogniser, align, kps_from_landmarks68
+from pipeline.world.pack import backbone, clip, draw, export, settings, told, vae
 
 FIGURES = settings.WORK / "generative.json"
 PHOTOS = 300
@@ -72,9 +74,7 @@ def asked(people: int, data: draw.Drawn) -> dict[str, float]:
     prompts = [data.captions[photo] for photo in photos]
     width = draw.WIDTHS["portraits" if people == 1 else "groups"]
     images = backbone.sample(backbone.load(), prompts, list(range(len(prompts))), width)
-    app = face_analysis(settings.MODELS / export.RECOGNISERS[0], allowed_modules=["detection"])
-    app.prepare(-1, det_size=DET_SIZE)
-    found = [len(app.get(np.ascontiguousarray(image[..., ::-1]))) for image in images]
+    found = [len(told.finder().get(np.ascontiguousarray(image[..., ::-1]))) for image in images]
     right = float(np.mean(np.array(found) == people))
     return {"headcount": right, "pictures": len(prompts), **followed(ImageText(clip.FOLDER), images, prompts)}
 
@@ -90,6 +90,7 @@ def main() -> None:
     }
     coded["groups_of_3"] = kept(coder, judge, data["groups"], spread_out(of_people(data["groups"], 3), PHOTOS // 3))
     made = {f"people_{n}": asked(n, data["portraits" if n == 1 else "groups"]) for n in PEOPLE}
+    made["told"] = told.measure(load(backbone.FOLDER), load_file(backbone.TELLING), PROMPTS)
     export.add_to_card([backbone.FOLDER.name], vae.PART, {"people": "p9", "judge": "recogniser B", **coded})
     export.add_to_card([backbone.FOLDER.name], backbone.PART, {"prompts": "p9", **made})
     FIGURES.write_text(json.dumps({"autoencoder": coded, "backbone": made}, indent=2) + "\n")

@@ -99,10 +99,15 @@ def shares(told: Told, grid: tuple[int, int]) -> Tensor:
     return region_masks(told.boxes, grid).flatten(2) * told.present.unsqueeze(-1)
 
 
+def layers(unet: nn.Module) -> dict[str, AttentionLayer]:
+    """What reads of people at every attention layer of `unet`, by the layer's name."""
+    return {site.name: Reading() if site.context else Plain() for site in sites(unet)}
+
+
 def tell(unet: nn.Module) -> Wires:
     """Let the cross-attention of `unet` read what lies on the wires that are returned."""
     wires = Wires()
-    attach(unet, {site.name: Reading() if site.context else Plain() for site in sites(unet)}, wires)
+    attach(unet, layers(unet), wires)
     return wires
 
 
