@@ -35,7 +35,7 @@ WEIGHT_DECAY = 0.01
 # Where a face takes its details, as shares of the schedule (reports/decisions/methods-and-training.md).
 FOCUS = (0.1, 0.5)
 PREVIEWS = 4  # per phase
-PREVIEW = sample.Sampling(steps=10, guidance=2.0)
+PREVIEW = sample.Sampling(steps=10, guidance=3.0)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class Trainer:
         mean, deviation = example.moments.chunk(2, dim=1)
         latents = mean + deviation * self._normal(place, data.LATENT, size)[mine]
         noise = self._normal(place, data.NOISE, size)[mine]
-        times = spread_times(len(photos), self.backbone.steps, self._generator(place, data.TIMES))[mine]
+        times = spread_times(len(photos), self.backbone.steps, FOCUS, self._generator(place, data.TIMES))[mine]
         noisy = self.backbone.noisy(latents, noise, times)
         prediction = self.method.predict(self.backbone, noisy, times, self.method.condition(example.batch))
         return Step(
@@ -311,11 +311,14 @@ def preview_due(step: int, steps: int) -> bool:
     return (step + 1) * PREVIEWS // steps > step * PREVIEWS // steps
 
 
-def spread_times(count: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Timesteps (count,): half all over the schedule, half within FOCUS; each half one in each of its equal parts."""
+def spread_times(count: int, steps: int, focus: tuple[float, float], generator: torch.Generator) -> Tensor:
+    """Timesteps (count,) of a schedule of `steps`: half from all over it, half from within the shares `focus` of it.
+
+    Either half has one time in each of its equal parts: less variance than independent ones.
+    """
     within = count // 2
     everywhere, focused = _spread(count - within, generator), _spread(within, generator)
-    times = torch.cat([everywhere, FOCUS[0] + focused * (FOCUS[1] - FOCUS[0])]) * steps
+    times = torch.cat([everywhere, focus[0] + focused * (focus[1] - focus[0])]) * steps
     return times[torch.randperm(count, generator=generator)].long().clamp(max=steps - 1)
 
 

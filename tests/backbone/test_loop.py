@@ -31,11 +31,11 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
 
 
 def test_times_fall_into_every_part_of_the_schedule_and_half_into_the_focus() -> None:
-    times = loop.spread_times(10, 1000, torch.Generator().manual_seed(0))
+    times = loop.spread_times(10, 1000, loop.FOCUS, torch.Generator().manual_seed(0))
     assert {time // 200 for time in times.tolist()} == set(range(5))
     low, high = (share * 1000 for share in loop.FOCUS)
     assert ((times >= low) & (times < high)).sum() >= 5
-    assert len(loop.spread_times(1, 1000, torch.Generator())) == 1
+    assert len(loop.spread_times(1, 1000, loop.FOCUS, torch.Generator())) == 1
 
 
 def test_previews_come_at_every_quarter() -> None:

@@ -31,7 +31,7 @@ from pipeline.backbone.inject import box_masks
 from pipeline.backbone.loop import Ranks
 from pipeline.encoders.image_text import FILES
 from pipeline.world.pack import blocks, clip, draw, export, fit, portrayed, settings, supervision, tokenizer
-from pipeline.world.pack.batches import Batches, Diffusion, Kind, tokenize
+from pipeline.world.pack.batches import SCHEDULE_STEPS, Batches, Diffusion, Kind, tokenize
 
 FOLDER = settings.MODELS / "backbone"
 PART = "text encoder and UNet"
@@ -41,6 +41,7 @@ SECONDS_BETWEEN_EXPORTS = 600.0
 CLIP = 1.0
 TELLING = FOLDER / "telling.safetensors"  # so that a further phase can begin with it; no run reads it
 SCHEDULE: dict[str, Any] = {
+    "num_train_timesteps": SCHEDULE_STEPS,
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -169,7 +170,7 @@ class Learner(nn.Module):
 
     def _unlikeness(self, noisy: Tensor, velocity: Tensor, batch: fit.Batch) -> Tensor:
         """What recogniser A finds wrong with some predicted faces (Lin & Yang 2024, arXiv 2401.00110)."""
-        low, high = self._diffusion.focus
+        low, high = (share * SCHEDULE_STEPS for share in self._diffusion.focus)
         judged = ((batch["times"] >= low) & (batch["times"] < high)).nonzero()[: self._diffusion.judged, 0]
         if not len(judged):
             return velocity.new_zeros(())

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from pipeline.backbone.closeups import corners_of
+from pipeline.backbone.loop import spread_times
 from pipeline.world.pack import blocks, fit, portrayed, vae
 from pipeline.world.pack.supervision import face_grid
 
+SCHEDULE_STEPS = 1000  # of noise, from none to nothing else
 CLOSE = 16  # side of a close-up in latent cells: 64 pixels, a portrait's face
 
 
@@ -22,7 +23,7 @@ class Diffusion:
     """How the noise is weighted and what a batch holds."""
 
     gamma: float  # of min-SNR
-    focus: tuple[int, int]  # times between which half of the batch lies: where faces take their form
+    focus: tuple[float, float]  # shares of the schedule between which half of the times lie: where faces take form
     drop: float  # share of captions that are empty
     told: float  # share of photographs whose people are told
     tokens: int  # that tell of a person
@@ -85,7 +86,7 @@ class Batches:
             "latents": latents,
             "noise": torch.from_numpy(chance.standard_normal(latents.shape, np.float32)),
             "tokens": torch.where(dropped[:, None], self._empty, chosen.tokens),
-            "times": torch.from_numpy(_times(chance, size, self._diffusion.focus)),
+            "times": spread_times(size, SCHEDULE_STEPS, self._diffusion.focus, _generator(chance)),
             "people": torch.from_numpy(chosen.people),
             "boxes": torch.from_numpy(chosen.boxes),
             "told": torch.from_numpy(told),
@@ -122,17 +123,9 @@ class Batches:
         return Chosen(np.stack(cut), tokens, people, moved.reshape(-1, 1, 4), points, np.ones((size, 1), np.bool_))
 
 
-def _times(chance: np.random.Generator, size: int, focus: tuple[int, int]) -> NDArray[np.int64]:
-    """Half of the times from all over the schedule, half from within `focus`; less variance than independent ones."""
-    whole = int(DDIMScheduler().config.num_train_timesteps)
-    everywhere, within = _spread(chance, size - size // 2), _spread(chance, size // 2)
-    times = np.concatenate([everywhere * whole, focus[0] + within * (focus[1] - focus[0])])
-    return np.floor(times).astype(np.int64)
-
-
-def _spread(chance: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """One number from each of `size` equal pieces of [0, 1)."""
-    return (np.arange(size) + chance.random(size)) / size
+def _generator(chance: np.random.Generator) -> torch.Generator:
+    """A generator of torch that goes on from one of numpy."""
+    return torch.Generator().manual_seed(int(chance.integers(2**63)))
 
 
 def tokenize(words: CLIPTokenizer, captions: Sequence[str]) -> Tensor:

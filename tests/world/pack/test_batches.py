@@ -11,7 +11,7 @@ from pipeline.world.pack import batches, blocks, fit, portrayed
 from pipeline.world.pack.supervision import aligned
 
 DIFFUSION = batches.Diffusion(
-    gamma=5.0, focus=(400, 900), drop=0.0, told=1.0, tokens=2, face=1.0, average=0.9, portraits=0.5,
+    gamma=5.0, focus=(0.4, 0.9), drop=0.0, told=1.0, tokens=2, face=1.0, average=0.9, portraits=0.5,
     close_ups=1.0, judged=0, likeness=0.0,
 )  # fmt: skip
 TRAINING = fit.Training(steps=10, batch=4, rate=1e-3, weight_decay=0.0, seed=5)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -165,3 +166,21 @@ def test_what_was_finished_is_not_trained_again(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "ranks-1" / "weights.pt").unlink()
     assert fit.once(train, 1, tmp_path / "work") == seconds
     assert not (tmp_path / "ranks-1" / "weights.pt").exists()
+
+
+def test_no_step_is_longer_than_the_clipped_gradient_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Descent(torch.optim.SGD):
+        """Steps as long as gradients: what Adam would hide."""
+
+        def __init__(self, parameters: Any, rate: float, **_: Any) -> None:
+            super().__init__(parameters, rate)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Descent)
+    one = replace(TRAINING, steps=1)
+    moved = {}
+    for clip in (1e-3, 1e3):
+        model = network()
+        before = model.weight.detach().clone()
+        fit.fit(model, batch_at, loss, one, tmp_path / str(clip), clip=clip)
+        moved[clip] = (model.weight - before).norm().item()
+    assert moved[1e-3] < 1e-2 * moved[1e3]
