@@ -157,8 +157,10 @@ def ray_by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
+        address = f"http://127.0.0.1:{ports[1]}"
         _wait_for(ports[1])
-        yield f"http://127.0.0.1:{ports[1]}"
+        _wait_for_an_agent(address, folder)
+        yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
@@ -180,13 +182,24 @@ def _wait_for(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+def _wait_for_an_agent(address: str, folder: Path) -> None:
+    """The dashboard listens some seconds before anything can run a job."""
+    limit, job = time.monotonic() + 120, f"ray job submit --address {address} -- true"
+    while time.monotonic() < limit:
+        done = subprocess.run(job.split(), env=_environment(RAY_AUTH_MODE="disabled"), cwd=folder, capture_output=True)
+        if done.returncode == 0:
+            return
+        time.sleep(1)
+    raise TimeoutError(f"{address} runs no job: {done.stdout.decode()[-1000:]} {done.stderr.decode()[-1000:]}")
+
+
 @pytest.mark.slow
 def test_a_submitted_job_gives_the_same_shards(project: Path, ray_by_hand: str, tmp_path: Path) -> None:
     other = make_project(tmp_path / "cluster")
     job = [
         "ray", "job", "submit", "--address", ray_by_hand,
         "--runtime-env-json", '{"env_vars": {"RAY_AUTH_MODE": "disabled"}}',
-        "--", "sh", "-c", f"'cd {other} && dvc repro samples'",
+        "--", "sh", "-c", f"cd {other} && dvc repro samples",
     ]  # fmt: skip
     done = subprocess.run(
         job, env=_environment(RAY_AUTH_MODE="disabled"), capture_output=True, text=True, timeout=600, cwd=tmp_path
