@@ -90,7 +90,9 @@ def main() -> None:
     }
     coded["groups_of_3"] = kept(coder, judge, data["groups"], spread_out(of_people(data["groups"], 3), PHOTOS // 3))
     made = {f"people_{n}": asked(n, data["portraits" if n == 1 else "groups"]) for n in PEOPLE}
-    made["told"] = told.measure(load(backbone.FOLDER), load_file(backbone.TELLING), PROMPTS)
+    photos = spread_out(told.first_photos(data["portraits"]), PROMPTS)
+    pipe = load(backbone.FOLDER, "cpu")
+    made["told"] = told.measure(pipe, load_file(backbone.TELLING), data["portraits"], photos)
     export.add_to_card([backbone.FOLDER.name], vae.PART, {"people": "p9", "judge": "recogniser B", **coded})
     export.add_to_card([backbone.FOLDER.name], backbone.PART, {"prompts": "p9", **made})
     FIGURES.write_text(json.dumps({"autoencoder": coded, "backbone": made}, indent=2) + "\n")

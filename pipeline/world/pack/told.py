@@ -27,6 +27,7 @@ from pipeline.precision import autocast
 from pipeline.world.pack import draw, export, portrayed, settings, vae
 from pipeline.world.pack.detector import DET_SIZE
 
+# As `generate` in the project's params.yaml.
 HOW = sample.Sampling(steps=20, guidance=3.0, eta=0.7)
 AT_ONCE = 8
 KNOWN = "coefficients"
@@ -58,10 +59,12 @@ def naming(backbone: Backbone, weights: Mapping[str, Tensor]) -> Naming:
     return Naming(backbone.unet, telling.eval())
 
 
-def measure(backbone: Backbone, weights: Mapping[str, Tensor], people: int) -> dict[str, Any]:
-    """Similarity by A and B of so many people of p9: drawn when told of, drawn when not, kept by the autoencoder."""
-    data, seed = draw.load("p9", "portraits"), settings.section("draw")["populations"]["p9"]["seed"]
-    photos = first_photos(data, people)
+def measure(backbone: Backbone, weights: Mapping[str, Tensor], data: draw.Drawn, photos: Rows) -> dict[str, Any]:
+    """Similarity by A and B of people of p9: drawn when told of, drawn when not, kept by the autoencoder.
+
+    `photos` are portraits in `data` that another one of the same person follows; the backbone is on the CPU.
+    """
+    seed = settings.section("draw")["populations"]["p9"]["seed"]
     method, cast = naming(backbone, weights), portrayed.cast(data, seed)
     pictures = {
         "told": drawn(backbone, method, data, cast, photos),
@@ -77,10 +80,9 @@ def measure(backbone: Backbone, weights: Mapping[str, Tensor], people: int) -> d
     return {"people": len(photos), **scores, "share": {name: share(scores, name) for name in judges}}
 
 
-def first_photos(data: draw.Drawn, people: int) -> Rows:
-    """The first photograph of each of at most so many people, evenly spaced among all of them."""
-    first = data.photo[np.unique(data.person, return_index=True)[1]]
-    return first[np.linspace(0, len(first) - 1, min(people, len(first))).astype(int)]
+def first_photos(data: draw.Drawn) -> Rows:
+    """The first photograph of every person."""
+    return data.photo[np.unique(data.person, return_index=True)[1]]
 
 
 def drawn(

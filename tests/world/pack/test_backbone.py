@@ -84,8 +84,9 @@ def test_a_batch_depends_on_its_number_alone_and_both_kinds_come(text_folder: Pa
         (4, blocks.CHANNELS, 8, 8),
         (2, blocks.CHANNELS, 8, 16),
     }
-    times = next(batch["times"] for batch in map(made, range(12)) if len(batch["times"]) == 4)
-    assert ((times >= 400) & (times < 900)).sum() >= 2
+    times = torch.cat([batch["times"] for batch in map(made, range(60)) if len(batch["times"]) == 4])
+    # Half of the times are within the focus, and half of the others are there by chance.
+    assert 0.65 < ((times >= 400) & (times < 900)).float().mean() < 0.85
 
 
 def test_some_photographs_tell_of_all_their_people_and_some_of_none(text_folder: Path) -> None:
