@@ -24,8 +24,8 @@ Deviations, and choices where the paper is silent:
 - Context tokens get learned positions: the map's cells differ in what they say, and the budget is small.
 - The features are normalised (LayerNorm) before the two MLPs: recognisers differ in their features' scale.
 - K_id and V_id begin as the backbone's own projections of text (as in IP-Adapter's code): the method has only to find
-  tokens that the backbone understands. (Tokens that begin as zeros leave the plain backbone as it is, but are read
-  evenly everywhere, and learn five times as slowly.)
+  tokens that the backbone understands. (Tokens that begin as zeros are read evenly everywhere: after 5,000 images
+  similarity was a quarter of what it is now.)
 - The multi-ID low-rank set begins as a copy of the trained single-ID set.
 - Token drop keeps a token with probability 1/2; the Gumbel temperature is 1.
 - The squared norm of the routing loss is averaged over the positions inside the boxes and over the layers: the sum
