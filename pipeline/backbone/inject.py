@@ -31,10 +31,11 @@ class Wires:
     faces: Any = None  # what the layers read, set by the method
     size: tuple[int, int] = (0, 0)  # height and width of the latent that runs through
     maps: list[Any] = field(default_factory=list)  # what the layers leave for the loss, in the UNet's order
+    carried: Any = None  # what a layer hands to the next one
 
     def begin(self, faces: Any, size: tuple[int, int]) -> None:
-        """Forget the last call's maps and set what the next call reads."""
-        self.faces, self.size, self.maps = faces, size, []
+        """Forget what the last call left and set what the next call reads."""
+        self.faces, self.size, self.maps, self.carried = faces, size, [], None
 
     def grid(self, positions: int) -> tuple[int, int]:
         """Height and width of a layer's map that has `positions` positions: every level halves both sides."""

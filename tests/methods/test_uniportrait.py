@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.backbone import adapter, load
-from pipeline.backbone.batch import People, Reference
+from pipeline.backbone.batch import Condition, People, Reference
 from pipeline.backbone.inject import attentions
 from pipeline.method import Frozen
 from pipeline.methods.uniportrait import (
@@ -19,8 +19,10 @@ from pipeline.methods.uniportrait import (
     Settings,
     UniPortrait,
     allot,
+    gather,
     interpolate,
     mask_shares,
+    of_present,
     routing_loss,
 )
 from pipeline.settings import Models
@@ -79,7 +81,7 @@ def test_noise_samples_the_soft_map() -> None:
 def test_an_empty_slot_gets_no_position() -> None:
     router = Router(8, 6, 4, background=False)
     present = torch.tensor([[True, False, True]])
-    logits = router(torch.randn(1, 20, 8), Faces(torch.randn(1, 3, 4, 6), present, None, 1.0))
+    logits = of_present(router(torch.randn(1, 20, 8), Faces(torch.randn(1, 3, 4, 6), present, None, 1.0)), present)
     assert allot(logits, noise=True)[0, 1].sum() == 0
     assert logits.softmax(1)[0, 1].sum() == 0
 
@@ -89,6 +91,41 @@ def test_the_router_does_not_care_about_the_order_of_people() -> None:
     present, turn = torch.ones(1, 3, dtype=torch.bool), [2, 0, 1]
     first = router(hidden, Faces(tokens, present, None, 1.0))
     assert torch.allclose(first[:, turn], router(hidden, Faces(tokens[:, turn], present, None, 1.0)), atol=1e-5)
+
+
+def test_a_layer_adds_to_the_evidence_of_the_layers_before() -> None:
+    before = torch.tensor([[[[1.0, 3.0, -1.0, 1.0]], [[0.0, 0.0, 0.0, 4.0]]]])  # two people, one row of four
+    logits = torch.tensor([[[[0.0, 1.0]], [[2.0, 0.0]]]])  # the next layer has two positions
+    found = gather(logits, before, people=2)
+    # Means of neighbours 2, 0 and 0, 2; with the layer's own 2, 1 and 2, 2; relative to 1.5 and 2.
+    assert found.tolist() == [[[[0.5, -0.5]], [[0.0, 0.0]]]]
+    assert torch.equal(gather(logits, None, people=2)[0, 0], torch.tensor([[-0.5, 0.5]]))
+    finer = gather(torch.zeros(1, 2, 2, 8), before, people=2)
+    assert finer.shape == (1, 2, 2, 8)
+    assert finer[0, 0, 0, 2] > finer[0, 0, 0, 5]
+
+
+def test_who_fits_everywhere_has_no_advantage_and_the_background_is_kept() -> None:
+    logits, before = torch.randn(1, 3, 2, 4), torch.randn(1, 3, 4, 8)
+    liked = logits + torch.tensor([5.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    assert torch.allclose(gather(logits, before, people=3), gather(liked, before, people=3), atol=1e-5)
+    assert torch.equal(gather(logits, None, people=2)[:, 2], logits[:, 2])
+
+
+def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models: Models) -> None:
+    backbone, text = load.load(models.backbone), ["a of b"]
+    noisy, times = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([500])
+    for gathered in (True, False):
+        torch.manual_seed(0)
+        blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(49, 16), "structure": torch.zeros(16, 60)}
+        method = UniPortrait(backbone.unet, blank, Settings(rank=4, gathered=gathered)).eval()
+        method.attach(backbone.unet)
+        faces = Faces(torch.randn(1, 2, 16, 16), torch.ones(1, 2, dtype=torch.bool), None, 1.0)
+        condition = Condition(backbone.encode_text(text), faces)
+        with torch.no_grad():
+            first = method.predict(backbone, noisy, times, condition)
+            assert (method.wires.carried is not None) == gathered
+            assert torch.equal(first, method.predict(backbone, noisy, times, condition))
 
 
 def test_masks_override_the_router_and_are_normalised_where_they_overlap() -> None:
