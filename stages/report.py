@@ -36,7 +36,8 @@ def main() -> None:
     print(f"the report: {LATEST / 'index.html'}")
     if publish:
         kept = PUBLISHED / f"{params.profile}-{cases.hash[:8]}"
-        shutil.copytree(LATEST, kept, dirs_exist_ok=True)
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(LATEST, kept)
         print(f"kept: {kept}")
 
 
