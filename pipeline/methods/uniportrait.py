@@ -34,8 +34,8 @@ Deviations, and choices where the paper is silent:
 - A layer's router adds to the evidence of the layers before it, brought to its resolution, and a person's evidence is
   relative to its mean over the picture: everybody is somewhere, but nobody everywhere. Routers that each decide alone
   (variant `lone_routers`, the published form) disagree: after 4,000 pictures of several people the layers' positions
-  were right in 55 to 82 of 100 cases, 84 to 95 with the evidence of the layers before (reports/decisions/
-  methods-and-training.md).
+  were right in 58 to 84 of 100 cases at t = 300, 74 to 94 with the evidence of the layers before, not yet relative to
+  the mean (reports/decisions/methods-and-training.md).
 - Prompts are dropped as well (the paper drops faces only), which guidance needs for a joint unconditional branch.
 - In stage I the queries' shift learns five times as fast as the rest; K_id, V_id and the low-rank set a tenth as fast,
   so that what the backbone reads already is found before it is changed (one rate in the paper, over 300,000 steps); in
