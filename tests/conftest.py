@@ -12,6 +12,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["tests.crowd"]
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline import images, records, shards
 from pipeline.errors import MissingInput
+from pipeline.head import pose
 from pipeline.head.camera import Camera
+from pipeline.head.fit import Fit, basis_of, eye_distance, fit
 from pipeline.head.model import Head, load_head
 from pipeline.settings import Shapes
-from pipeline.shapes import pose
 from pipeline.shapes.faces import Faces, batches, numbers
-from pipeline.shapes.fit import Fit, basis_of, eye_distance, fit
 from pipeline.shapes.light import TERMS, LightFitter
 
 PREFIX = "shapes"

@@ -37,11 +37,11 @@ Rows = NDArray[np.int64]
 class Naming(Method):
     """The backbone told of people, as a method that the benchmark's sampler draws with."""
 
-    def __init__(self, unet: nn.Module, telling: portrayed.Telling) -> None:
-        super().__init__(unet, {KNOWN: torch.zeros(telling.map.in_features)})
+    def __init__(self, backbone: Backbone, telling: portrayed.Telling) -> None:
+        super().__init__(backbone, {KNOWN: torch.zeros(telling.map.in_features)})
         self.telling = telling
-        self.layers = nn.ModuleDict(dict(portrayed.layers(unet)))
-        self.attach(unet)
+        self.layers = nn.ModuleDict(dict(portrayed.layers(backbone.unet)))
+        self.attach(backbone.unet)
 
     def condition(self, batch: Batch) -> Condition:
         """Nothing is told of people whose coefficients are all zero: the unconditional ones."""
@@ -56,7 +56,7 @@ def naming(backbone: Backbone, weights: Mapping[str, Tensor]) -> Naming:
     context = next(site.context for site in sites(backbone.unet) if site.context)
     telling = portrayed.Telling(coefficients, width // context, context)
     telling.load_state_dict(dict(weights))
-    return Naming(backbone.unet, telling.eval())
+    return Naming(backbone, telling.eval())
 
 
 def measure(backbone: Backbone, weights: Mapping[str, Tensor], data: draw.Drawn, photos: Rows) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.head import pose
 from pipeline.head.camera import Camera, project, rotation
-from pipeline.shapes import pose
 
 
 @pytest.mark.parametrize("wanted", [(30, -10, 5), (-75, 20, -30), (0, 0, 90)])

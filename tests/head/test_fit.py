@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline import settings
+from pipeline.head import pose
+from pipeline.head.fit import Basis, basis_of, eye_distance, fit
 from pipeline.head.importers import import_ict
 from pipeline.head.model import Head
-from pipeline.shapes import pose
-from pipeline.shapes.fit import Basis, basis_of, eye_distance, fit
-from tests.shapes.conftest import Crowd, draw_crowd
+from tests.crowd import Crowd, draw_crowd
 
 CHOSEN = settings.load().shapes
 NOISE = 0.025  # share of the outer eye distance, about what the landmark network leaves

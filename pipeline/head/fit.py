@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.head import pose
 from pipeline.head.model import Head
 from pipeline.settings import Shapes
-from pipeline.shapes import pose
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -100,6 +100,12 @@ def fit(points: Array, identity: Ints, basis: Basis, settings: Shapes) -> Fit:
     again, numbers = np.unique(identity[mixed], return_inverse=True)
     second = _fit(points[mixed], numbers, basis, settings, trust[mixed])
     return _overlay(first, second, mixed, again)
+
+
+def shape_of(points: Array, basis: Basis, settings: Shapes) -> Array:
+    """The shape (K,) that points (N, 68, 2) of one person have in common."""
+    everyone = np.zeros(len(points), np.int64)
+    return fit(points, everyone, basis, settings).shape[0]
 
 
 def eye_distance(points: Array) -> Array:
