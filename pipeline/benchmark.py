@@ -180,6 +180,32 @@ def build_cases(
     return Benchmark(wanted.name, hash_of(cases), cases)
 
 
+def placed(pose: Pose, size: tuple[int, int], column: tuple[float, float, float], head: Head) -> Place:
+    """A pose in a photo of `size` (width, height) brought to a column (left, width, height) of the canvas.
+
+    The photo is shrunk or grown until it fits. Lengths in pixels.
+    """
+    left, width, height = column
+    factor = min(width / size[0], height / size[1])
+    shift = np.array([left + (width - factor * size[0]) / 2, (height - factor * size[1]) / 2])
+    shift += (factor - 1) / 2  # whole numbers are the centres of pixels
+    moved = (np.array(pose.translation) * factor + shift).tolist()
+    box = (np.array(pose.box).reshape(2, 2) * factor + shift).ravel().tolist()
+    camera = Camera(pose.yaw, pose.pitch, pose.roll, pose.scale * factor, *moved)
+    spots = head.landmarks68
+    vertices = head.mean[spots] + combine(pose.expression, head.expression[:, spots])
+    return Place(
+        box=_rounded(box),
+        yaw=round(pose.yaw, 3),
+        pitch=round(pose.pitch, 3),
+        roll=round(pose.roll, 3),
+        scale=round(camera.scale, 4),
+        translation=_rounded(moved),
+        expression=_rounded(pose.expression),
+        landmarks=_rounded(project(vertices, camera)[0].ravel().tolist()),
+    )
+
+
 def draw_casts(people: Sequence[Person], count: int, casts: int, seed: int) -> Iterator[tuple[Person, ...]]:
     """`casts` groups of `count` different people; everybody has had their turn before anybody has another.
 
@@ -284,34 +310,11 @@ def _layout(
     pool, many = (whole, 1) if whole else (singles, count)
     chosen = [pool[int(number)] for number in draw.integers(len(pool), size=many)]
     places = tuple(
-        _place(pose, donor, (canvas[0] * column / many, canvas[0] / many, canvas[1]), head)
+        placed(pose, (donor.width, donor.height), (canvas[0] * column / many, canvas[0] / many, canvas[1]), head)
         for column, donor in enumerate(chosen)
         for pose in donor.poses
     )
     return places, tuple(donor.photo_id for donor in chosen)
-
-
-def _place(pose: Pose, donor: Donor, column: tuple[float, float, float], head: Head) -> Place:
-    """A pose brought to a column (left, width, height) of the canvas: the photo is shrunk or grown until it fits."""
-    left, width, height = column
-    factor = min(width / donor.width, height / donor.height)
-    shift = np.array([left + (width - factor * donor.width) / 2, (height - factor * donor.height) / 2])
-    shift += (factor - 1) / 2  # whole numbers are the centres of pixels
-    moved = (np.array(pose.translation) * factor + shift).tolist()
-    box = (np.array(pose.box).reshape(2, 2) * factor + shift).ravel().tolist()
-    camera = Camera(pose.yaw, pose.pitch, pose.roll, pose.scale * factor, *moved)
-    spots = head.landmarks68
-    vertices = head.mean[spots] + combine(pose.expression, head.expression[:, spots])
-    return Place(
-        box=_rounded(box),
-        yaw=round(pose.yaw, 3),
-        pitch=round(pose.pitch, 3),
-        roll=round(pose.roll, 3),
-        scale=round(camera.scale, 4),
-        translation=_rounded(moved),
-        expression=_rounded(pose.expression),
-        landmarks=_rounded(project(vertices, camera)[0].ravel().tolist()),
-    )
 
 
 def _rounded(values: Sequence[float]) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ photograph than the target. Of the recognisers only A can be reached from here.
 """
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,22 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch, Condition, Floats, Reference
 from pipeline.backbone.inject import AttentionLayer, Wires, attach, box_masks
-from pipeline.backbone.load import Backbone, Residuals
+from pipeline.backbone.load import Backbone, Residuals, load
 from pipeline.encoders.image_text import ImageText
 from pipeline.encoders.recogniser import Recogniser
 from pipeline.errors import SettingsError, did_you_mean
+from pipeline.head.model import Head, load_head
+from pipeline.head.posed import Posed
+from pipeline.images import Pixels, to_unit
 from pipeline.settings import Models
 
 Features = dict[str, Floats]
+PICTURES_AT_ONCE = 16
 
 
 class Frozen:
@@ -47,6 +52,38 @@ class Frozen:
     def image_text(self) -> ImageText:
         """The image-text model."""
         return ImageText(self._models.image_text)
+
+    def embeddings(self, crops: Pixels) -> Floats:
+        """Recogniser A's embeddings (R, D) of aligned faces, of length sqrt(D): linear layers like numbers near 1."""
+        return self.recogniser.embed(crops) * np.float32(self.recogniser.dimension**0.5)
+
+    @torch.no_grad()
+    def patches(self, pictures: Pixels) -> Floats:
+        """The image encoder's patch tokens (R, M, E) of pictures (R, H, W, 3)."""
+        return self.image_text.patches(torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)).numpy()
+
+    @torch.no_grad()
+    def latents(self, pictures: Pixels, side: int) -> Floats:
+        """The backbone's latents (R, C, side, side) of square pictures (R, H, H, 3)."""
+        pixels = torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)
+        found = torch.cat([self.backbone.encode(part)[0].cpu() for part in pixels.split(PICTURES_AT_ONCE)])
+        return functional.interpolate(found, (side, side), mode="bilinear", align_corners=False).numpy()
+
+    @torch.no_grad()
+    def blank_patches(self) -> Floats:
+        """Patch tokens (M, E) of a picture of the image encoder's mean colour: that of no reference."""
+        grey = torch.tensor(self.image_text.preprocess.mean).view(1, 3, 1, 1) * 2 - 1
+        return self.image_text.patches(grey.expand(1, 3, *self.image_text.size))[0].numpy()
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The backbone, for its autoencoder."""
+        return load(self._models.backbone)
+
+    @cached_property
+    def head(self) -> Head:
+        """The 3D head."""
+        return load_head(self._models.head)
 
 
 @dataclass(frozen=True)
@@ -66,24 +103,31 @@ class Phase:
     share: float  # of the budget of training images
     people: tuple[int, int]  # fewest and most people in its photos
     rates: Mapping[str, float]  # pattern of trainable parameters' names -> factor of the learning rate
-    references: int = 1  # per person
+    references: int = 4  # most per person; a step shows from one of them to all
     dropout: Dropout = field(default_factory=Dropout)
 
 
 @dataclass(frozen=True)
-class Step:
-    """One denoised batch, as the loss sees it."""
+class Given:
+    """One batch with noise, before it is denoised."""
 
     batch: Batch
     latents: Tensor  # (B, C, h, w) clean
     noisy: Tensor  # (B, C, h, w)
     times: Tensor  # (B,)
     target: Tensor  # (B, C, h, w)
-    prediction: Tensor  # (B, C, h, w)
     weights: Tensor  # (B,) of the timesteps
     face_weight: float  # how much more a position within a face counts
-    maps: Sequence[Any]  # what the method's layers left
+    embeddings: Tensor  # (B, N, D) recogniser A, unit length, of the very faces to be found again: for losses only
     backbone: Backbone
+
+
+@dataclass(frozen=True)
+class Step(Given):
+    """One denoised batch, as the loss sees it."""
+
+    prediction: Tensor  # (B, C, h, w)
+    maps: Sequence[Any]  # what the method's layers left
 
     def diffusion(self, mask: Tensor | None = None) -> Tensor:
         """The weighted squared error of the prediction, the mean over `mask` (B, 1, h, w) where one is given.
@@ -111,14 +155,15 @@ class Method(nn.Module):
     """A method without anything added: the plain backbone, which is the bound `no_id`.
 
     Args:
-        unet: the backbone's UNet; `attach` must be called before it is run.
+        backbone: what the method adds to; its sizes are the method's. `attach` must be called before it is run.
         blank: features of no reference (no leading axis): their sizes, and the unconditional condition.
         settings: of the method's own dataclass.
     """
 
     needs_layout: ClassVar[bool] = False  # also in the protocol that gives none, where it gets the shared prior
+    canvas_channels: ClassVar[int] = 0  # of the picture that `paint` makes of a layout; 0: the method has none
 
-    def __init__(self, unet: nn.Module, blank: Mapping[str, Tensor], settings: Any = None) -> None:
+    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Any = None) -> None:
         super().__init__()
         self.settings = settings
         self.wires = Wires()
@@ -142,6 +187,14 @@ class Method(nn.Module):
         """The features that stand for no reference, without the axis of rows."""
         return {}
 
+    @classmethod
+    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+        """The people of a layout as a spatial condition (H, W, canvas_channels), once per picture, before training."""
+        raise NotImplementedError(f"{cls.__name__} says that it has a canvas, and does not paint it")
+
+    def prepare(self, frozen: Frozen) -> None:
+        """Called once before training: load what supervises it."""
+
     def attach(self, unet: nn.Module) -> None:
         """Let the UNet call this method's layers."""
         attach(unet, cast(Mapping[str, AttentionLayer], self.layers), self.wires)
@@ -164,23 +217,28 @@ class Method(nn.Module):
         """The condition when a share `progress` in [0, 1) of the drawing steps is done."""
         return condition
 
-    def residuals(self, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
+    def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
         """What a spatial condition net adds to the UNet."""
         return None
 
     def predict(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         """Run the UNet with this method attached; its layers' maps are in `wires.maps` afterwards."""
-        self.wires.begin(condition.faces, (noisy.shape[-2], noisy.shape[-1]))
-        residuals = self.residuals(noisy, times, condition)
+        self.wires.begin(condition.faces, (noisy.shape[-2], noisy.shape[-1]), condition.words)
+        residuals = self.residuals(backbone, noisy, times, condition)
         return backbone.denoise(noisy, times, condition.text, residuals)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         """The terms of the loss, weights included; they are summed."""
         return {"diffusion": step.diffusion()}
 
-    def objective(self, phase: Phase, denoise: Callable[[], Step]) -> dict[str, Tensor]:
+    def denoised(self, given: Given) -> Step:
+        """The batch with what the method makes of it."""
+        prediction = self.predict(given.backbone, given.noisy, given.times, self.condition(given.batch))
+        return Step(**vars(given), prediction=prediction, maps=self.wires.maps)
+
+    def objective(self, phase: Phase, given: Given) -> dict[str, Tensor]:
         """The loss terms of a step. A phase that trains something else (a distillation) need not denoise."""
-        return self.loss(denoise())
+        return self.loss(self.denoised(given))
 
 
 def trainable(method: Method, phase: Phase) -> dict[str, float]:

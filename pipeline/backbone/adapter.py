@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pipeline import licences, shards
 from pipeline import method as contract
-from pipeline import shards
 from pipeline.backbone.load import Backbone
 from pipeline.errors import MissingInput, ShardError, storage_error
 from pipeline.method import Frozen, Method
@@ -97,24 +97,46 @@ def restore(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> 
 def create(name: str, backbone: Backbone, frozen: Frozen) -> Method:
     """An untrained method; its sizes follow the backbone and the frozen encoders."""
     kind, settings = contract.find(name)
-    return kind(backbone.unet, contract.as_tensors(kind.encode_blank(frozen)), settings)
+    return kind(backbone, contract.as_tensors(kind.encode_blank(frozen)), settings)
 
 
-def card(
-    method: Method, name: str, fingerprint: str, models: Models, seen: int, train: Train, trained: Mapping[str, int]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from."""
+
+    method: str
+    fingerprint: str  # of the run
+    data: str  # fingerprint of the training shards
+    models: Models
+    train: Train
+    images_seen: int
+    trained: Mapping[str, int]  # phase -> parameters trained
+
+
+def card(method: Method, origin: Origin) -> dict[str, Any]:
     """What these weights are."""
+    return {
+        **about(method, origin.method, origin.fingerprint, origin.models),
+        "data_fingerprint": origin.data,
+        "images_seen": origin.images_seen,
+        "train": {**asdict(origin.train), "threads_per_rank": 1},
+        "trainable_parameters": dict(origin.trained),
+        "licence": "Apache-2.0; the licences of the parts and of the photos it was trained on also apply",
+    }
+
+
+def about(method: Method, name: str, fingerprint: str, models: Models) -> dict[str, Any]:
+    """What a card says of a method and of the frozen parts that it works with."""
+    parts = {part: getattr(models, part) for part in ("backbone", "recogniser_a", "image_text", "head")}
     return {
         "method": name,
         "settings": asdict(method.settings),
         "fingerprint": fingerprint,
-        "backbone": models.backbone,
+        "parts": parts,
+        "part_licences": {part: licences.of(path) for part, path in parts.items()},
         "backbone_fingerprint": shards.directory_fingerprint(models.backbone),
-        "recogniser": models.recogniser_a,
-        "images_seen": seen,
-        "train": {**asdict(train), "threads_per_rank": 1},
-        "trainable_parameters": dict(trained),
-        "licence": "Apache-2.0; the licences of the backbone, the encoders and the photos it was trained on also apply",
+        "recogniser_fingerprint": shards.directory_fingerprint(models.recogniser_a),
+        "image_text_fingerprint": shards.directory_fingerprint(models.image_text),
         "intended_use": INTENDED_USE,
     }
 
@@ -147,7 +169,7 @@ def load(folder: Path, backbone: Backbone) -> Method:
     kind, _ = contract.find(about["method"])
     settings = _settings(about["method"], about["settings"])
     blank = {name.removeprefix(BLANK): value for name, value in tensors.items() if name.startswith(BLANK)}
-    method = kind(backbone.unet, blank, settings)
+    method = kind(backbone, blank, settings)
     try:
         method.load_state_dict(tensors)
     except RuntimeError as error:

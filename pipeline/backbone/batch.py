@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 
 Floats = NDArray[np.float32]
@@ -24,9 +25,8 @@ class Reference:
     """One aligned face of a person, ready for the frozen encoders."""
 
     crop: Pixels  # (112, 112, 3) RGB
-    landmarks: Floats  # (68, 2) pixels of the crop
     embedding: Floats  # (D,) recogniser A, unit length
-    shape: Floats  # (S,) identity coefficients of the 3D head; zeros where no fit was kept
+    posed: Posed  # the head in the crop
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,13 @@ class Batch:
     size: tuple[int, int]  # height and width of the latent
     places: Places | None = None  # in training always; in drawing when the protocol gives a layout
     masks: Tensor | None = None  # (B, N, H, W) in [0, 1], where a user wants each person
+    canvas: Tensor | None = None  # (B, C, H, W) in [0, 1], the method's spatial condition, in pixels of the picture
 
     def unconditional(self, empty: Text, blank: Mapping[str, Tensor]) -> "Batch":
-        """The same pictures without prompt and without identities: the other half of classifier-free guidance."""
+        """The same pictures without prompt and without identities: the other half of classifier-free guidance.
+
+        Places and canvas stay, as usual with spatial conditions: guidance is to strengthen words and people.
+        """
         every = torch.ones(len(self.text.ids), dtype=torch.bool, device=self.text.ids.device)
         return replace(self, text=self.text.where(every, empty), people=self.people.where(every, blank))
 
@@ -90,6 +94,8 @@ class Condition:
 
     text: Text
     faces: Any = None  # what the method's own layers read
+    canvas: Tensor | None = None  # (B, C, H, W) in [0, 1], what a spatial condition net reads
+    words: Tensor | None = None  # (B, W) numbers of the text's words whose attention maps the loss reads
 
 
 def join(first: Self, second: Self) -> Self:

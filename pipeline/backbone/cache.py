@@ -7,7 +7,7 @@ same for all methods; features are a method's own.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from pipeline.backbone.batch import Reference
 from pipeline.backbone.load import load
 from pipeline.backbone.references import cut
 from pipeline.errors import storage_error
-from pipeline.images import decode, to_unit
+from pipeline.head.posed import in_photo
+from pipeline.images import Pixels, decode, to_unit
 from pipeline.settings import Models
 
 FOLDER = Path(".work/training")
@@ -42,9 +43,16 @@ def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Ta
     made_by = (
         shards.directory_fingerprint(models.recogniser_a),
         shards.directory_fingerprint(models.image_text),
-        shards.code_version("pipeline/encoders", str(method.source(name))),
+        shards.code_version("pipeline/encoders", "pipeline/backbone/references", str(method.source(name))),
+        *_canvas_made_by(models, name),
     )
     return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]
+
+
+def _canvas_made_by(models: Models, name: str) -> tuple[str, ...]:
+    if not method.find(name)[0].canvas_channels:
+        return ()
+    return shards.file_fingerprint([Path(models.head)]), shards.code_version("pipeline/head")
 
 
 def entry(key: str, folder: Path = FOLDER) -> Path:
@@ -109,7 +117,11 @@ class PhotoWorker:
 
 
 class FaceWorker:
-    """Computes a method's features of all faces of samples shards, in the order of the rows and their faces."""
+    """Computes what a method reads of samples shards beside latents and texts.
+
+    Features of all faces, in the order of the rows and their faces; and `canvas-<width>x<height>` (photos, H, W, C) of
+    the photos of each size, in the order of the rows, where the method paints one.
+    """
 
     def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
         self._frozen = method.Frozen(models)
@@ -117,10 +129,27 @@ class FaceWorker:
         self._folder = folder
 
     def __call__(self, task: shards.Task) -> int:
-        references = list(_references(task.inputs))
+        rows = kept(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
+        references = [reference for row in rows for reference in _references(row)]
         features = self._method.encode(self._frozen, references)
-        write(task.key, {name: value.astype(np.float16) for name, value in features.items()}, self._folder)
+        arrays = {name: value.astype(np.float16) for name, value in features.items()}
+        if self._method.canvas_channels:
+            arrays |= self._canvases(rows)
+        write(task.key, arrays, self._folder)
         return len(references)
+
+    def _canvases(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        found: dict[str, list[Pixels]] = {}
+        for row in rows:
+            people = [in_photo(face) for face in row["faces"]]
+            painted = self._method.paint(self._frozen.head, people, (row["height"], row["width"]))
+            found.setdefault(canvas_name((row["width"], row["height"])), []).append(painted)
+        return {name: np.stack(canvases) for name, canvases in found.items()}
+
+
+def canvas_name(size: tuple[int, int]) -> str:
+    """The array of the canvases of photos of a width and height."""
+    return f"canvas-{size[0]}x{size[1]}"
 
 
 def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
@@ -142,8 +171,6 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
         raise storage_error(error) or error from error
 
 
-def _references(path: Path) -> Iterator[Reference]:
-    table = kept(path, ["image", "faces"])
-    for row in table.to_pylist():
-        photo = decode(row["image"]["bytes"])
-        yield from (cut(photo, face) for face in row["faces"])
+def _references(row: Mapping[str, Any]) -> list[Reference]:
+    photo = decode(row["image"]["bytes"])
+    return [cut(photo, face) for face in row["faces"]]

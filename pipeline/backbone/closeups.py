@@ -26,8 +26,26 @@ def close_up(example: Example, draws: Sequence[np.random.Generator]) -> Example:
     shifts = torch.tensor(np.stack([draw.uniform(-SHIFT, SHIFT, 2) for draw in draws]), dtype=torch.float32)
     corners = corners_of(places.boxes[:, 0].cpu(), shifts, size, half)
     cut = [kept[:, y : y + half[0], x : x + half[1]] for kept, (x, y) in zip(example.moments, corners, strict=True)]
-    batch = replace(example.batch, size=half, places=_moved(places, corners, size, half))
-    return Example(batch, torch.stack(cut))
+    batch = replace(
+        example.batch,
+        size=half,
+        places=_moved(places, corners, size, half),
+        canvas=_cut(example.batch.canvas, corners, size, half),
+    )
+    return Example(batch, torch.stack(cut), example.embeddings)
+
+
+def _cut(
+    canvas: Tensor | None, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]
+) -> Tensor | None:
+    """The windows of a canvas that has several pixels to a cell."""
+    if canvas is None:
+        return None
+    factor = canvas.shape[-1] // size[1]
+    window = slice(0, half[0] * factor), slice(0, half[1] * factor)
+    return torch.stack(
+        [each[:, y * factor :, x * factor :][:, *window] for each, (x, y) in zip(canvas, corners, strict=True)]
+    )
 
 
 def corners_of(boxes: Tensor, shifts: Tensor, size: tuple[int, int], half: tuple[int, int]) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ from pipeline.method import Method, Phase
 
 COLUMNS = ["photo_id", "width", "height", "faces"]
 # Streams of random numbers that one step draws from.
-REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS = range(6)
+REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS, COUNT = range(7)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Face:
     features: tuple[int, int]  # cache entry and row
     box: Floats  # (4,) fractions of the photo
     landmarks: Floats  # (68, 2) fractions
+    embedding: Floats  # (D,) recogniser A, unit length
     reference: bool  # may be a reference for other photos
 
 
@@ -54,6 +55,7 @@ class Example:
 
     batch: Batch
     moments: Tensor
+    embeddings: Tensor  # (B, N, D) recogniser A, of the photos' own faces: to supervise, never to condition
 
 
 class TrainingSet:
@@ -119,7 +121,9 @@ class TrainingSet:
             [self._choose(face, phase.references, draw) for face in self.photos[photo].faces]
             for photo, draw in zip(photos, draws, strict=True)
         ]
-        people = collate([[[self._features_of(face) for face in each] for each in row] for row in chosen], method.blank)
+        names = tuple(method.blank)
+        features = [[[self._features_of(face, names) for face in each] for each in row] for row in chosen]
+        people = collate(features, method.blank)
         no_text, no_faces = _drops(phase, draws)
         moments = torch.from_numpy(np.stack([self._moments(photo) for photo in photos]))
         batch = Batch(
@@ -127,20 +131,37 @@ class TrainingSet:
             people=people.where(no_faces, method.blank),
             size=(moments.shape[2], moments.shape[3]),
             places=self._places(photos, people.given.shape[1]),
+            canvas=self._canvas(photos) if method.canvas_channels else None,
         )
-        return Example(batch, moments)
+        return Example(batch, moments, self._embeddings(photos, people.given.shape[1]))
+
+    def _embeddings(self, photos: Sequence[int], slots: int) -> Tensor:
+        width = len(self.faces[0].embedding)
+        found = np.zeros((len(photos), slots, width), np.float32)
+        for b, photo in enumerate(photos):
+            for n, face in enumerate(self.photos[photo].faces):
+                found[b, n] = self.faces[face].embedding
+        return torch.from_numpy(found)
 
     def _choose(self, face: int, count: int, draw: np.random.Generator) -> list[int]:
         pool = self.others(face)
         return [pool[index] for index in draw.permutation(len(pool))[:count]]
 
-    def _features_of(self, face: int) -> dict[str, NDArray[Any]]:
+    def _features_of(self, face: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         entry, row = self.faces[face].features
-        return {name: values[row] for name, values in self._features[entry].items()}
+        return {name: self._features[entry][name][row] for name in names}
 
     def _moments(self, index: int) -> Floats:
         photo = self.photos[index]
         return self._seen[photo.moments[0]][f"moments-{photo.size[0]}x{photo.size[1]}"][photo.moments[1]]
+
+    def _canvas(self, photos: Sequence[int]) -> Tensor:
+        """(B, C, H, W) in [0, 1]."""
+        found = [self._features[entry][cache.canvas_name(size)][row] for size, (entry, row) in self._places_in(photos)]
+        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
+
+    def _places_in(self, photos: Sequence[int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        return [(self.photos[photo].size, self.photos[photo].moments) for photo in photos]
 
     def _text(self, photos: Sequence[int]) -> Text:
         places = [self.photos[photo].caption for photo in photos]
@@ -196,7 +217,8 @@ def _face(row: dict[str, Any], photo: int, size: tuple[int, int], place: tuple[i
     extent = np.array(size, np.float32)
     box = np.asarray(row["box"], np.float32).reshape(2, 2) / extent
     landmarks = np.asarray(row["landmarks"], np.float32).reshape(-1, 2) / extent
-    return Face(row["identity_id"], photo, place, box.reshape(4), landmarks, reference)
+    embedding = np.asarray(row["embedding"], np.float32)
+    return Face(row["identity_id"], photo, place, box.reshape(4), landmarks, embedding, reference)
 
 
 def _drops(phase: Phase, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:

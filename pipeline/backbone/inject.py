@@ -6,7 +6,7 @@ so that the UNet's own weights are never touched and a method's state dict is al
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import torch
 from diffusers.models.attention_processor import Attention
@@ -29,13 +29,14 @@ class Wires:
     """What passes between a method and its layers during one call of the UNet."""
 
     faces: Any = None  # what the layers read, set by the method
+    words: Tensor | None = None  # (B, W) numbers of words whose maps cross-attention shall leave
     size: tuple[int, int] = (0, 0)  # height and width of the latent that runs through
     maps: list[Any] = field(default_factory=list)  # what the layers leave for the loss, in the UNet's order
     carried: Any = None  # what a layer hands to the next one
 
-    def begin(self, faces: Any, size: tuple[int, int]) -> None:
+    def begin(self, faces: Any, size: tuple[int, int], words: Tensor | None = None) -> None:
         """Forget what the last call left and set what the next call reads."""
-        self.faces, self.size, self.maps, self.carried = faces, size, [], None
+        self.faces, self.size, self.words, self.maps, self.carried = faces, size, words, [], None
 
     def grid(self, positions: int) -> tuple[int, int]:
         """Height and width of a layer's map that has `positions` positions: every level halves both sides."""
@@ -67,6 +68,14 @@ def sites(unet: nn.Module) -> list[Site]:
     # named_modules gives the middle block last
     order = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
     return sorted(found, key=lambda site: order[site.name.split("-")[0]])
+
+
+def numbered(unet: nn.Module) -> list[str]:
+    """Names of the attention layers in the order of diffusers' `attn_processors`: down, up, then the middle.
+
+    Published adapters number a UNet's layers so, from 0 and with self-attention counted.
+    """
+    return [_key(name.removesuffix(".processor")) for name in cast(Mapping[str, Any], unet.attn_processors)]
 
 
 def attentions(unet: nn.Module) -> dict[str, Attention]:

@@ -75,7 +75,11 @@ class Backbone:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (B, 3, H, W), clamped to [-1, 1], of scaled latents."""
-        return self.vae.decode(latents / self._scale + self._shift).sample.clamp(-1, 1)
+        return self.pixels(latents).clamp(-1, 1)
+
+    def pixels(self, latents: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) of scaled latents, with gradients, not clamped."""
+        return self.vae.decode(latents / self._scale + self._shift).sample
 
     def denoise(self, noisy: Tensor, times: Tensor, text: Text, residuals: Residuals | None = None) -> Tensor:
         """The UNet's prediction for noisy latents (B, C, h, w) at timesteps (B,).
@@ -88,7 +92,7 @@ class Backbone:
             noisy,
             times,
             encoder_hidden_states=text.hidden,
-            added_cond_kwargs=self._added(text, noisy),
+            added_cond_kwargs=self.added(text, noisy),
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
         ).sample
@@ -134,7 +138,8 @@ class Backbone:
         alpha = self.alphas[times].view(-1, 1, 1, 1)
         return alpha.sqrt(), (1 - alpha).sqrt()
 
-    def _added(self, text: Text, noisy: Tensor) -> dict[str, Tensor] | None:
+    def added(self, text: Text, noisy: Tensor) -> dict[str, Tensor] | None:
+        """SDXL's conditions beside the text, for the UNet and for copies of its encoder."""
         if text.pooled is None:
             return None
         height, width = (side * self.factor for side in noisy.shape[-2:])

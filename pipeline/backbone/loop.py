@@ -24,7 +24,7 @@ from pipeline.backbone.closeups import close_up
 from pipeline.backbone.journal import EVERY, Journal
 from pipeline.errors import TrainingError
 from pipeline.images import Pixels, from_unit
-from pipeline.method import Dropout, Phase, Step
+from pipeline.method import Dropout, Given, Phase
 from pipeline.precision import autocast
 from pipeline.settings import Models, Train
 
@@ -126,8 +126,10 @@ class Trainer:
             raise TrainingError(f"train.batch {plan.train.batch} cannot be shared evenly by {ranks.size} ranks")
         self.backbone = load.load(plan.models.backbone)
         torch.manual_seed(plan.train.seed)
-        self.method = adapter.create(plan.method, self.backbone, contract.Frozen(plan.models))
+        frozen = contract.Frozen(plan.models)
+        self.method = adapter.create(plan.method, self.backbone, frozen)
         self.method.to(self.backbone.device).attach(self.backbone.unet)
+        self.method.prepare(frozen)
         self.empty = self.backbone.encode_text([""])
         self.data = data.TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)
         self.phases = self.method.phases()
@@ -180,8 +182,9 @@ class Trainer:
         seconds = self.seconds + time.monotonic() - self._started
         plan, seen = self.plan, sum(self.steps) * self.plan.train.batch
         counts = {phase.name: contract.parameters(self.method, phase) for phase in self.phases}
-        card = adapter.card(self.method, plan.method, plan.fingerprint, plan.models, seen, plan.train, counts)
-        adapter.save(plan.out, self.method, card)
+        shown = shards.fingerprint(*(path.name for path in data.training_shards(plan.samples)))
+        origin = adapter.Origin(plan.method, plan.fingerprint, shown, plan.models, plan.train, seen, counts)
+        adapter.save(plan.out, self.method, adapter.card(self.method, origin))
         measured = {
             "images_seen": seen,
             "seconds": seconds,
@@ -199,7 +202,7 @@ class Trainer:
         self.method.train()
         torch.manual_seed(number_of(self._seed(place, data.LAYERS, self.ranks.rank)))
         with autocast(self.backbone.device, self.plan.train.half):
-            terms = self.method.objective(phase, lambda: self._denoise(phase, place, photos))
+            terms = self.method.objective(phase, self._given(phase, place, photos))
         torch.stack(list(terms.values())).sum().backward()
         for index, value in enumerate(terms.values()):
             gradients.terms[index] = value.detach()
@@ -213,11 +216,12 @@ class Trainer:
             )
         return found
 
-    def _denoise(self, phase: Phase, place: tuple[int, int], photos: list[int]) -> Step:
-        """This rank's slice of a batch, with noise, denoised."""
+    def _given(self, phase: Phase, place: tuple[int, int], photos: list[int]) -> Given:
+        """This rank's slice of a batch, with noise."""
         mine = slice(self.ranks.rank, None, self.ranks.size)
         seeds = [self._seed(place, data.REFERENCES, row) for row in range(len(photos))]
-        example = self.data.example(photos[mine], phase, self.method, self.empty, seeds[mine])
+        shown = replace(phase, references=self._references(phase, place))
+        example = self.data.example(photos[mine], shown, self.method, self.empty, seeds[mine])
         if self._close_up_due(phase, place):
             example = close_up(example, [np.random.default_rng([*seed, data.CLOSE_UPS]) for seed in seeds[mine]])
         example = moved(example, self.backbone.device)
@@ -227,17 +231,15 @@ class Trainer:
         noise = self._normal(place, data.NOISE, size)[mine]
         times = spread_times(len(photos), self.backbone.steps, FOCUS, self._generator(place, data.TIMES))[mine]
         noisy = self.backbone.noisy(latents, noise, times)
-        prediction = self.method.predict(self.backbone, noisy, times, self.method.condition(example.batch))
-        return Step(
+        return Given(
             batch=example.batch,
             latents=latents,
             noisy=noisy,
             times=times,
             target=self.backbone.target(latents, noise, times),
-            prediction=prediction,
             weights=self.backbone.weights(times, self.plan.train.min_snr_gamma),
             face_weight=self.plan.train.face_weight,
-            maps=self.method.wires.maps,
+            embeddings=example.embeddings,
             backbone=self.backbone,
         )
 
@@ -245,6 +247,11 @@ class Trainer:
         """Whether a step shows close-ups; in photos of several people everybody is wanted."""
         lot = np.random.default_rng(self._seed(place, data.CLOSE_UPS)).random()
         return phase.people[1] == 1 and lot < self.plan.train.close_ups
+
+    def _references(self, phase: Phase, place: tuple[int, int]) -> int:
+        """How many photos of each person a step shows: drawing may give any number of them."""
+        draw = np.random.default_rng(self._seed(place, data.COUNT))
+        return int(draw.integers(1, phase.references, endpoint=True))
 
     def _optimiser(self, phase: Phase) -> tuple[list[torch.nn.Parameter], torch.optim.AdamW]:
         """The phase's parameters and their optimiser, with the state of a checkpoint where one was read."""

@@ -24,14 +24,30 @@ class LowRank(nn.Module):
         return F.linear(states, linear.weight + self.up @ self.down, linear.bias)
 
 
+class Unchanged(nn.Module):
+    """A frozen linear layer as it is, called like `LowRank`."""
+
+    def forward(self, linear: nn.Linear, states: Tensor) -> Tensor:
+        """`linear` on (..., inputs)."""
+        return linear(states)
+
+
 class AttentionLowRank(nn.Module):
-    """Low-rank changes of the four projections of one attention layer; rank at most two fifths of the layer's width."""
+    """Low-rank changes of the four projections of one attention layer; rank at most two fifths of the layer's width.
+
+    A rank of 0 changes nothing and has no parameters.
+    """
 
     def __init__(self, site: Site, rank: int) -> None:
         super().__init__()
-        rank = min(rank, max(2 * site.hidden // 5, 1))
+        if rank:
+            rank = min(rank, max(2 * site.hidden // 5, 1))
         source = site.context or site.hidden
-        self.query = LowRank(site.hidden, site.hidden, rank)
-        self.key = LowRank(source, site.hidden, rank)
-        self.value = LowRank(source, site.hidden, rank)
-        self.out = LowRank(site.hidden, site.hidden, rank)
+        self.query = _change(site.hidden, site.hidden, rank)
+        self.key = _change(source, site.hidden, rank)
+        self.value = _change(source, site.hidden, rank)
+        self.out = _change(site.hidden, site.hidden, rank)
+
+
+def _change(inputs: int, outputs: int, rank: int) -> nn.Module:
+    return LowRank(inputs, outputs, rank) if rank else Unchanged()

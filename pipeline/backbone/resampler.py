@@ -50,6 +50,42 @@ class FeedForward(nn.Sequential):
         )
 
 
+class Perceiver(nn.Module):
+    """Queries that read a context layer by layer, an FFN after each reading."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.readings = nn.ModuleList(PerceiverAttention(width) for _ in range(depth))
+        self.ffns = nn.ModuleList(FeedForward(width) for _ in range(depth))
+
+    def forward(self, queries: Tensor, context: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Queries (F, Q, width) after reading (F, L, width); `keep` (F, L) bool says what may be read."""
+        for reading, ffn in zip(self.readings, self.ffns, strict=True):
+            queries = queries + reading(queries, context, keep)
+            queries = queries + ffn(queries)
+        return queries
+
+
+class Resampler(nn.Module):
+    """Learned queries that read context tokens; as many tokens come out as there are queries.
+
+    Args:
+        inner: width of the queries while they read; 0: that of the tokens.
+    """
+
+    def __init__(self, inputs: int, width: int, queries: int, depth: int, inner: int = 0) -> None:
+        super().__init__()
+        inner = inner or width
+        self.project = nn.Linear(inputs, inner)
+        self.queries = nn.Parameter(torch.randn(queries, inner) / inner**0.5)
+        self.perceiver = Perceiver(inner, depth)
+        self.out = nn.Sequential(nn.Linear(inner, width), nn.LayerNorm(width))
+
+    def forward(self, context: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Tokens (F, Q, width) of a context (F, L, inputs); `keep` (F, L) bool says what may be read."""
+        return self.out(self.perceiver(self.queries.expand(len(context), -1, -1), self.project(context), keep))
+
+
 def _bias(keep: Tensor, queries: Tensor) -> Tensor:
     context = torch.where(keep, 0.0, DROPPED).to(queries.dtype)
     return F.pad(context, (0, queries.shape[1]))[:, None, None]  # (B, 1, 1, L + Q)

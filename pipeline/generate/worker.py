@@ -10,22 +10,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from pipeline import records, shards
 from pipeline.backbone import adapter, sample
-from pipeline.backbone.batch import Batch, Places, collate, moved
-from pipeline.backbone.inject import region_masks
 from pipeline.backbone.load import Backbone, load
 from pipeline.benchmark import Case, layout_of
 from pipeline.benchmark import load as load_cases
 from pipeline.bounds import BOUNDS, Materials
+from pipeline.generate.compose import Composer, Known, Scene, as_pixels
 from pipeline.generate.gallery import Gallery
-from pipeline.images import BadImage, Pixels, encode_png, from_unit, to_unit
-from pipeline.method import Features, Frozen, Method
-from pipeline.settings import Generate, Models
+from pipeline.images import BadImage, Pixels, encode_png, to_unit
+from pipeline.method import Frozen, Method, source
+from pipeline.settings import Generate, Models, Shapes, references_of
 
 PLAIN = "no_id"
 AT_ONCE = 8  # pictures of one batch
@@ -38,6 +36,7 @@ class Drawing:
     name: str
     models: Models
     generate: Generate
+    shapes: Shapes  # how the references' shape is fitted
     cases: Path  # data/samples/cases.json
     samples: Path  # data/samples
     weights: Path  # data/weights/<name>
@@ -61,11 +60,11 @@ class MethodWorker:
         self._drawing = drawing
         self._cases = load_cases(drawing.cases).cases
         self._gallery = Gallery(drawing.samples)
-        self._frozen = Frozen(drawing.models)
         self._backbone: Backbone = load(drawing.models.backbone)
         plain = drawing.name == PLAIN
-        self._method = Method(self._backbone.unet, {}) if plain else adapter.load(drawing.weights, self._backbone)
-        self._known: dict[str, list[Features]] = {}
+        self._method = Method(self._backbone, {}) if plain else adapter.load(drawing.weights, self._backbone)
+        self._composer = Composer(self._method, self._backbone, Frozen(drawing.models), drawing.shapes)
+        self._known: dict[str, Known] = {}
 
     def __call__(self, task: shards.Task) -> dict[str, int]:
         """Draw one shard; the count of its images and of failures."""
@@ -97,33 +96,23 @@ class MethodWorker:
         place = {case.case_id: number for number, case in enumerate(cases)}
         return sorted(failed + drawn, key=lambda result: place[result.case.case_id])
 
-    def _person(self, case: Case, slot: int) -> list[Features]:
-        """Features of the references that the protocol gives of a person, best first."""
+    def _person(self, case: Case, slot: int) -> Known:
         person = case.people[slot]
         if person.identity_id not in self._known:
             shots = person.references[: self._drawing.generate.references]
-            found = self._method.encode(self._frozen, [self._gallery.reference(shot) for shot in shots])
-            rows = [{name: value[row] for name, value in found.items()} for row in range(len(shots))]
-            self._known[person.identity_id] = rows
+            self._known[person.identity_id] = self._composer.learn([self._gallery.reference(shot) for shot in shots])
         return self._known[person.identity_id]
 
-    def _draw(self, pairs: Sequence[tuple[Case, list[list[Features]]]], protocol: str) -> list[Result]:
-        cases = [case for case, _ in pairs]
-        size = cases[0].height // self._backbone.factor, cases[0].width // self._backbone.factor
-        places = _places(cases, protocol) if protocol == "layout" or self._method.needs_layout else None
-        batch = Batch(
-            text=self._backbone.encode_text([case.prompt for case in cases]),
-            people=collate([people for _, people in pairs], self._method.blank),
-            size=size,
-            places=places,
-            masks=region_masks(places.boxes, size) if places and protocol == "layout" else None,
-        )
-        settings = self._drawing.generate
-        batch = moved(batch, self._backbone.device)
-        seeds = [case.seed for case in cases]
+    def _draw(self, pairs: Sequence[tuple[Case, list[Known]]], protocol: str) -> list[Result]:
+        cases, settings = [case for case, _ in pairs], self._drawing.generate
+        batch = self._composer.batch([self._scene(case, people, protocol) for case, people in pairs])
         how = sample.Sampling(settings.steps, settings.guidance, settings.eta)
-        pictures = sample.draw(self._backbone, self._method, batch, seeds, how)
+        pictures = sample.draw(self._backbone, self._method, batch, [case.seed for case in cases], how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
+
+    def _scene(self, case: Case, people: Sequence[Known], protocol: str) -> Scene:
+        told = protocol == "layout" or self._method.needs_layout
+        return Scene(case.prompt, case.width, case.height, people, layout_of(case, protocol) if told else None)
 
 
 class BoundWorker:
@@ -156,7 +145,7 @@ class BoundWorker:
 
     def _autoencode(self, pixels: Pixels) -> Pixels:
         picture = torch.from_numpy(to_unit(pixels)).permute(2, 0, 1)[None]
-        return _pixels(self._backbone.decode(self._backbone.encode(picture)[0])[0])
+        return as_pixels(self._backbone.decode(self._backbone.encode(picture)[0])[0])
 
 
 def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, int]:
@@ -176,13 +165,23 @@ def tasks(drawing: Drawing) -> list[shards.Task]:
         benchmark.hash,
         {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
         shards.directory_fingerprint(drawing.models.backbone),
-        shards.code_version("pipeline/generate", "pipeline/backbone/sample", "pipeline/bounds", "pipeline/method"),
+        shards.code_version("pipeline/generate", "pipeline/backbone", "pipeline/bounds", "pipeline/method"),
     ]
     if drawing.name not in BOUNDS:
-        made_by.append(shards.file_fingerprint([drawing.weights / adapter.WEIGHTS]))
+        made_by += [
+            shards.file_fingerprint([drawing.weights / adapter.WEIGHTS, Path(drawing.models.head)]),
+            asdict(drawing.shapes),
+            shards.code_version("pipeline/head", str(source(fewer(drawing.name, drawing.generate)[0]))),
+        ]
     size = drawing.generate.cases_per_shard
     pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]
     return [shards.Task(shards.fingerprint(*made_by, piece), piece) for piece in pieces]
+
+
+def fewer(name: str, generate: Generate) -> tuple[str, Generate]:
+    """Whose weights draw `name`, and how: <method>-<n>_references gives a method n photos of each person."""
+    method, count = references_of(name)
+    return method, replace(generate, references=count or generate.references)
 
 
 def worker(drawing: Drawing) -> "MethodWorker | BoundWorker":
@@ -191,23 +190,10 @@ def worker(drawing: Drawing) -> "MethodWorker | BoundWorker":
     return BoundWorker(drawing) if photos else MethodWorker(drawing)
 
 
-def _places(cases: Sequence[Case], protocol: str) -> Places:
-    layouts = [layout_of(case, protocol) for case in cases]
-    boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
-    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32)
-    extent = np.array([cases[0].width, cases[0].height], np.float32)
-    boxes, landmarks = (each.reshape(len(cases), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
-    return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))
-
-
 def _result(case: Case, protocol: str, picture: torch.Tensor) -> Result:
     if not picture.isfinite().all():
         return Result(case, protocol, None, "the drawn picture is not finite")
-    return Result(case, protocol, _pixels(picture))
-
-
-def _pixels(picture: torch.Tensor) -> Pixels:
-    return from_unit(picture.permute(1, 2, 0).cpu().numpy())
+    return Result(case, protocol, as_pixels(picture))
 
 
 def _row(name: str, result: Result) -> dict[str, Any]:

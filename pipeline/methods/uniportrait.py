@@ -41,14 +41,16 @@ Deviations, and choices where the paper is silent:
   so that what the backbone reads already is found before it is changed (one rate in the paper, over 300,000 steps); in
   stage II the low-rank set learns a tenth as fast, as published.
 
+Variant `released` is the published network and takes its published weights (`RELEASED`): no embedding, no positions,
+features as they are, tokens as they are, routers that each decide alone; structure and face scale are those of the
+authors' demo for one person (0.1 and 0.7).
+
 Variant `background`: the router of the successor AnyStory (arXiv 2501.09503) with a background slot and the loss over
 the whole map; its refinement of the routing features by a second attention is left out, and boxes are the masks.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +59,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
+from pipeline.backbone.decoupled import Faces, IdBranch, allotted, mask_shares
 from pipeline.backbone.inject import (
     AttentionLayer,
     Site,
@@ -67,11 +70,14 @@ from pipeline.backbone.inject import (
     sites,
     split_heads,
 )
+from pipeline.backbone.layouts import LEFT_OUT, Layout, low_rank, reading
+from pipeline.backbone.load import Backbone
 from pipeline.backbone.lora import AttentionLowRank
 from pipeline.backbone.resampler import FeedForward, PerceiverAttention
+from pipeline.backbone.tokens import spread
 from pipeline.encoders.recogniser import SIDE
 from pipeline.errors import MissingInput
-from pipeline.images import Pixels, to_unit
+from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Method, Phase, Step
 
 SHALLOW = (56, 28, 14)  # sides of the recogniser's maps that carry face structure
@@ -87,6 +93,9 @@ class Settings:
     depth: int = 0  # layers of the Q-Former; 0: one per 128 of the width, at least two
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     embedding: bool = True  # the recogniser's embedding shifts the queries
+    relative: bool = True  # tokens are relative to those of no reference
+    normalised: bool = True  # features are normalised before the two MLPs
+    places: bool = True  # context tokens get learned positions
     structure: bool = True  # the face structure branch
     path_drop: float = 0.33  # share of training faces without the structure branch
     token_drop: float = 0.33  # share of training faces whose structure tokens are thinned
@@ -107,17 +116,16 @@ VARIANTS = {
     "no_structure": Settings(structure=False),
     "no_drop": Settings(path_drop=0.0, token_drop=0.0),
     "background": Settings(background=True),
+    "released": Settings(
+        embedding=False,
+        relative=False,
+        normalised=False,
+        places=False,
+        gathered=False,
+        structure_scale=0.1,
+        face_scale=0.7,
+    ),
 }
-
-
-@dataclass(frozen=True)
-class Faces:
-    """What the attention layers read."""
-
-    tokens: Tensor  # (B, N, T, D) ID tokens
-    present: Tensor  # (B, N) bool
-    masks: Tensor | None  # (B, N, H, W) a user's masks, which override the router
-    scale: float
 
 
 class QFormerLayer(nn.Module):
@@ -150,17 +158,17 @@ class Keep:
 class BranchTokens(nn.Module):
     """A branch's MLP, and learned positions of its tokens within a reference."""
 
-    def __init__(self, blank: Tensor, width: int) -> None:
+    def __init__(self, blank: Tensor, width: int, settings: Settings) -> None:
         super().__init__()
         tokens, inputs = blank.shape
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(inputs), nn.Linear(inputs, 2 * inputs), nn.GELU(), nn.Linear(2 * inputs, width)
-        )
-        self.places = nn.Parameter(torch.randn(tokens, width) / width**0.5)
+        norm = [nn.LayerNorm(inputs)] if settings.normalised else []
+        self.mlp = nn.Sequential(*norm, nn.Linear(inputs, 2 * inputs), nn.GELU(), nn.Linear(2 * inputs, width))
+        self.places = nn.Parameter(torch.randn(tokens, width) / width**0.5) if settings.places else None
 
     def forward(self, features: Tensor) -> Tensor:
         """(F, J, L, inputs) to (F, J * L, width): the tokens of all references one after another."""
-        return (self.mlp(features) + self.places).flatten(1, 2)
+        found = self.mlp(features)
+        return (found if self.places is None else found + self.places).flatten(1, 2)
 
 
 class IdEmbedding(nn.Module):
@@ -169,8 +177,8 @@ class IdEmbedding(nn.Module):
     def __init__(self, blank: Mapping[str, Tensor], width: int, settings: Settings) -> None:
         super().__init__()
         self.shift = nn.Linear(len(blank["embedding"]), settings.queries * width) if settings.embedding else None
-        self.intrinsic = BranchTokens(blank["intrinsic"], width)
-        self.structure = BranchTokens(blank["structure"], width) if settings.structure else None
+        self.intrinsic = BranchTokens(blank["intrinsic"], width, settings)
+        self.structure = BranchTokens(blank["structure"], width, settings) if settings.structure else None
         self.queries = nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
         depth = settings.depth or max(width // 128, 2)
         self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(depth))
@@ -218,26 +226,20 @@ class Router(nn.Module):
         return keys @ self.query(hidden).transpose(-1, -2)
 
 
-class FaceBranch(nn.Module):
-    """The decoupled cross-attention to ID tokens, summed over people as the router allots positions."""
+class RoutedBranch(IdBranch):
+    """The people's branch of a cross-attention layer, whose positions a router allots unless the user has."""
 
     def __init__(self, site: Site, attn: Attention, width: int, settings: Settings) -> None:
-        super().__init__()
-        self.heads = site.heads
-        self.key, self.value = copy.deepcopy(attn.to_k), copy.deepcopy(attn.to_v)
+        super().__init__(site, attn)
         self.router = Router(site.hidden, width, settings.queries, settings.background)
         self.gathered = settings.gathered
 
     def forward(self, query: Tensor, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
         """What people add, (B, heads, L, d); query has that size, hidden is (B, L, C)."""
-        people = faces.tokens.shape[1]
-        key, value = (split_heads(each(faces.tokens).flatten(0, 1), self.heads) for each in (self.key, self.value))
-        queries = query.unsqueeze(1).expand(-1, people, -1, -1, -1).flatten(0, 1)  # (B * N, heads, L, d)
-        each = attend(queries, key, value).unflatten(0, (-1, people))  # (B, N, heads, L, d)
-        if people == 1 and faces.masks is None:
+        each = self.each(query, faces)
+        if faces.tokens.shape[1] == 1 and faces.masks is None:
             return each.squeeze(1)
-        shares = self._shares(hidden, faces, layer)  # (B, N, L)
-        return (each * shares[:, :, None, :, None]).sum(1)
+        return allotted(each, self._shares(hidden, faces, layer))
 
     def _shares(self, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
         people, grid = faces.tokens.shape[1], layer.wires.grid(hidden.shape[1])
@@ -260,7 +262,7 @@ class PortraitAttention(AttentionLayer):
         super().__init__()
         self.single = AttentionLowRank(site, settings.rank)
         self.multi = AttentionLowRank(site, settings.rank)
-        self.branch = FaceBranch(site, attn, width, settings) if site.context else None
+        self.branch = RoutedBranch(site, attn, width, settings) if site.context else None
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
@@ -279,9 +281,9 @@ class PortraitAttention(AttentionLayer):
 class UniPortrait(Method):
     """ID embedding, decoupled cross-attention with low-rank sets, ID routing; two stages of training."""
 
-    def __init__(self, unet: nn.Module, blank: dict[str, Tensor], settings: Settings) -> None:
-        super().__init__(unet, blank, settings)
-        found, own = sites(unet), attentions(unet)
+    def __init__(self, backbone: Backbone, blank: dict[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, blank, settings)
+        found, own = sites(backbone.unet), attentions(backbone.unet)
         width = next(site.context for site in found if site.context)
         self.identity = IdEmbedding(blank, width, settings)
         layers = {site.name: PortraitAttention(site, own[site.name], width, settings) for site in found}
@@ -290,7 +292,7 @@ class UniPortrait(Method):
 
     @classmethod
     def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
-        """Embedding (R, D), intrinsic (R, 49, C) and structure (R, M, E) features of R aligned faces."""
+        """Embedding (R, D), intrinsic (R, 49 or fewer, C) and structure (R, M, E) features of R aligned faces."""
         parts = [
             _encode(frozen, references[start : start + FACES_AT_ONCE])
             for start in range(0, len(references), FACES_AT_ONCE)
@@ -302,10 +304,10 @@ class UniPortrait(Method):
         """Zeros, but for the image encoder's tokens, which are those of a picture of its mean colour."""
         maps = _maps(frozen, np.zeros((1, SIDE, SIDE, 3), np.uint8))
         shallow = sum(maps[side].shape[1] for side in SHALLOW)
-        grey = torch.tensor(frozen.image_text.preprocess.mean).view(1, 3, 1, 1) * 2 - 1
-        patches = _patches(frozen, grey.expand(1, 3, *frozen.image_text.size))[0]
+        patches = frozen.blank_patches()
         zeros = np.zeros((len(patches), shallow), np.float32)
-        intrinsic = np.zeros((INTRINSIC**2, maps[INTRINSIC].shape[1]), np.float32)
+        _, channels, *sides = maps[INTRINSIC].shape
+        intrinsic = np.zeros((np.prod(sides), channels), np.float32)
         embedding = np.zeros(frozen.recogniser.dimension, np.float32)
         structure = np.concatenate([zeros, patches], axis=1)
         return {"embedding": embedding, "intrinsic": intrinsic, "structure": structure}
@@ -345,10 +347,8 @@ class UniPortrait(Method):
         if self.training:
             keep, beta = self._drop(keep, torch.ones_like(beta), structure)
         embedding = (people.features["embedding"][present] * given.unsqueeze(-1)).sum(1) / given.sum(1, keepdim=True)
-        found = self.identity(embedding, intrinsic, structure, keep, beta) - self._nobody()
-        tokens = found.new_zeros(*present.shape, *found.shape[1:])
-        tokens[present] = found
-        return tokens
+        found = self.identity(embedding, intrinsic, structure, keep, beta)
+        return spread(found - self._nobody() if self.settings.relative else found, present)
 
     def _nobody(self) -> Tensor:
         """Tokens (1, T, D) of no reference."""
@@ -382,6 +382,46 @@ class UniPortrait(Method):
 
 
 METHOD = UniPortrait
+
+# The authors' published files (uniportrait_pipeline.py, load_uniportrait_and_ip_adapter): the attention layers of both
+# are numbered. The router's file names the second low-rank set like the first one; what else it may hold their code
+# takes from the other file, or, as the branch of the image prompt, from IP-Adapter's: people need none of that.
+RELEASED = (
+    Layout(
+        "uniportrait-router_sd15.bin",
+        r"^faceid_adapter\.\d+\.to_q_router\.",
+        {
+            **low_rank("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.multi"),
+            "faceid_adapter.{site}.to_q_router.{rest}": "layers.{site}.branch.router.query.{rest}",
+            "faceid_adapter.{site}.to_k_router.{rest}": "layers.{site}.branch.router.key.{rest}",
+            "faceid_adapter.{site}.aggr_router.{rest}": "layers.{site}.branch.router.aggregate.{rest}",
+            "faceid_adapter.{site}.to_k_faceid.weight": LEFT_OUT,
+            "faceid_adapter.{site}.to_v_faceid.weight": LEFT_OUT,
+            "faceid_adapter.{site}.to_k_ip.weight": LEFT_OUT,
+            "faceid_adapter.{site}.to_v_ip.weight": LEFT_OUT,
+            "faceid_proj.{rest}": LEFT_OUT,
+        },
+    ),
+    Layout(
+        "uniportrait-faceid_sd15.bin",
+        r"^faceid_proj\.",
+        {
+            "faceid_proj.latents": "identity.queries",
+            "faceid_proj.proj_id.{rest}": "identity.intrinsic.mlp.{rest}",
+            "faceid_proj.proj_clip.{rest}": "identity.structure.mlp.{rest}",
+            **reading("faceid_proj.layers.{n}.0", "identity.layers.{n}.intrinsic"),
+            **reading("faceid_proj.layers.{n}.1", "identity.layers.{n}.structure"),
+            "faceid_proj.layers.{n}.2.{rest}": "identity.layers.{n}.ffn.{rest}",
+            "faceid_proj.proj_out.{rest}": "identity.out.0.{rest}",
+            "faceid_proj.norm_out.{rest}": "identity.out.1.{rest}",
+            **low_rank("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.single"),
+            "faceid_adapter.{site}.to_k_faceid.weight": "layers.{site}.branch.key.weight",
+            "faceid_adapter.{site}.to_v_faceid.weight": "layers.{site}.branch.value.weight",
+            "faceid_adapter.{site}.to_k_ip.weight": LEFT_OUT,
+            "faceid_adapter.{site}.to_v_ip.weight": LEFT_OUT,
+        },
+    ),
+)
 
 
 def interpolate(first: Tensor, second: Tensor, share: float) -> Tensor:
@@ -428,12 +468,6 @@ def allot(logits: Tensor, noise: bool) -> Tensor:
     return hard + (soft - soft.detach())
 
 
-def mask_shares(masks: Tensor, grid: tuple[int, int]) -> Tensor:
-    """A user's masks (B, N, H, W) as shares (B, N, L) of a layer's positions, normalised where they overlap."""
-    resized = F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
-    return resized / resized.sum(1, keepdim=True).clamp(min=1e-3)
-
-
 def routing_loss(soft: Tensor, masks: Tensor, present: Tensor) -> Tensor:
     """Squared distance of soft maps (B, N, L) to masks (B, N, h, w), inside their union, per person and position.
 
@@ -456,13 +490,12 @@ def _keep(given: Tensor, tokens: int) -> Tensor | None:
 def _encode(frozen: Frozen, references: Sequence[Reference]) -> Features:
     crops = np.stack([reference.crop for reference in references])
     maps = {side: torch.from_numpy(value) for side, value in _maps(frozen, crops).items()}
-    patches = _patches(frozen, torch.from_numpy(to_unit(crops)).permute(0, 3, 1, 2))  # (R, M, E)
+    patches = frozen.patches(crops)  # (R, M, E)
     grid = frozen.image_text.model.visual.grid_size
     shallow = [F.interpolate(maps[side], grid, mode="bilinear", align_corners=False) for side in SHALLOW]
     tokens = torch.cat(shallow, dim=1).flatten(2).transpose(1, 2).numpy()  # (R, M, C)
-    # of unit length; brought to numbers of about 1, like all inputs of linear layers
-    embedding = frozen.recogniser.embed(crops) * frozen.recogniser.dimension**0.5
-    intrinsic = maps[INTRINSIC].flatten(2).transpose(1, 2).numpy()  # (R, 49, C)
+    embedding = frozen.embeddings(crops)
+    intrinsic = maps[INTRINSIC].flatten(2).transpose(1, 2).numpy()  # (R, 49 or fewer, C)
     return {"embedding": embedding, "intrinsic": intrinsic, "structure": np.concatenate([tokens, patches], axis=2)}
 
 
@@ -471,8 +504,3 @@ def _maps(frozen: Frozen, crops: Pixels) -> dict[int, Floats]:
     if missing := {*SHALLOW, INTRINSIC} - set(maps):
         raise MissingInput(f"recogniser A has no inner maps of side {sorted(missing)}: UniPortrait reads them")
     return maps
-
-
-def _patches(frozen: Frozen, images: Any) -> Floats:
-    with torch.no_grad():
-        return frozen.image_text.patches(images).numpy()

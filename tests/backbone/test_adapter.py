@@ -18,7 +18,8 @@ def write(folder: Path, models: Models) -> torch.nn.Module:
     backbone = load.load(models.backbone)
     torch.manual_seed(3)
     method = adapter.create("uniportrait", backbone, Frozen(models))
-    adapter.save(folder, method, adapter.card(method, "uniportrait", "f", models, 160, TRAIN, {"single": 7}))
+    origin = adapter.Origin("uniportrait", "f", "d", models, TRAIN, 160, {"single": 7})
+    adapter.save(folder, method, adapter.card(method, origin))
     return method
 
 

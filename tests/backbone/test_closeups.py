@@ -17,7 +17,8 @@ def example(boxes: list[list[float]]) -> Example:
     landmarks = box.unflatten(-1, (2, 2)).mean(2, keepdim=True).expand(-1, -1, 68, -1)
     text = Text(torch.zeros(count, 2, dtype=torch.long), torch.zeros(count, 2, 4), None)
     people = People({}, torch.ones(count, 1, 1, dtype=torch.bool))
-    return Example(Batch(text, people, (8, 16), Places(box, landmarks)), torch.stack([y, x]).expand(count, -1, -1, -1))
+    batch = Batch(text, people, (8, 16), Places(box, landmarks))
+    return Example(batch, torch.stack([y, x]).expand(count, -1, -1, -1), torch.zeros(count, 1, 4))
 
 
 def still(count: int) -> list[np.random.Generator]:

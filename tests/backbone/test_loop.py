@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, mo
         found[size] = torch.stack(total).sum(0)
     assert found[1].norm() > 0
     assert torch.allclose(found[1], found[2], atol=1e-6)
+
+
+def test_steps_show_from_one_reference_to_all_of_them_and_every_rank_as_many(tmp_path: Path, models: Models) -> None:
+    plan = make_plan(tmp_path, models)
+    first, second = (loop.Trainer(plan, loop.Ranks(rank, 2)) for rank in range(2))
+    phase = replace(first.phases[0], references=3)
+    counts = [first._references(phase, (0, step)) for step in range(40)]
+    assert set(counts) == {1, 2, 3}
+    assert counts == [second._references(phase, (0, step)) for step in range(40)]
+    given = first._given(replace(phase, references=1), (0, 0), [0, 1]).batch.people.given
+    assert given.shape[-1] == 1
 
 
 def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path: Path, models: Models) -> None:

@@ -19,7 +19,7 @@ def draw(backbone: Backbone, prompts: list[str], seeds: list[int], steps: int = 
     people = People({}, torch.zeros(len(prompts), 1, 0, dtype=torch.bool))
     batch = Batch(backbone.encode_text(prompts), people, (8, 8))
     how = sample.Sampling(steps, 2.0, eta)
-    return sample.draw(backbone, Method(backbone.unet, {}), batch, seeds, how)
+    return sample.draw(backbone, Method(backbone, {}), batch, seeds, how)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.7])

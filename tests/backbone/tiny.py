@@ -21,6 +21,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from pipeline import benchmark, images, records, shards
 from pipeline.benchmark import Case
+from pipeline.head.camera import Camera
+from pipeline.head.model import Head, save_head
+from pipeline.head.posed import Posed
 from pipeline.settings import Models
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz,"
@@ -35,7 +38,8 @@ def models(folder: Path, kind: str = "sd") -> Models:
     backbone(folder / "backbone", kind)
     clip(folder / "clip")
     recogniser(folder / "recogniser")
-    names = {"recogniser_a": "recogniser", "recogniser_b": "none", "recogniser_c": "none", "head": "none"}
+    save_head(head(), folder / "head.npz")
+    names = {"recogniser_a": "recogniser", "recogniser_b": "none", "recogniser_c": "none", "head": "head.npz"}
     paths = {name: str(folder / value) for name, value in names.items()}
     return Models(
         **paths, image_text=str(folder / "clip"), backbone=str(folder / "backbone"), allow_non_commercial=False
@@ -126,6 +130,32 @@ def clip(folder: Path) -> Path:
     return folder
 
 
+def head() -> Head:
+    """Half a ball of 100 vertices, two units across; its upper half is called eyes, its lower half mouth."""
+    draw, side = np.random.default_rng(3), 10
+    y, x = (part.ravel() for part in np.mgrid[0.9:-0.9:10j, -0.9:0.9:10j])
+    mean = np.stack([x, y, np.sqrt(np.clip(2 - x**2 - y**2, 0, None))], axis=1).astype(np.float32)
+    corner = np.arange(side * side).reshape(side, side)
+    first, right, under, last = corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:]
+    triangles = np.concatenate([np.stack([first, under, right], -1), np.stack([right, under, last], -1)]).reshape(-1, 3)
+    return Head(
+        mean=mean,
+        identity=draw.normal(0, 0.05, (SHAPE, side * side, 3)).astype(np.float32),
+        expression=draw.normal(0, 0.05, (EXPRESSION, side * side, 3)).astype(np.float32),
+        triangles=triangles.astype(np.int32),
+        landmarks68=np.linspace(0, side * side - 1, 68).astype(np.int32),
+        albedo_mean=np.full((side * side, 3), 0.5, np.float32),
+        albedo=np.zeros((1, side * side, 3), np.float32),
+        regions=(y < 0).astype(np.uint8),
+        expression_names=tuple(f"e{number}" for number in range(EXPRESSION)),
+        region_names=("left_eye", "mouth"),
+        name="tiny",
+        version="1",
+        licence="Apache-2.0",
+        unit="m",
+    )
+
+
 def recogniser(folder: Path) -> Path:
     """A FaceAnalysis directory with a recogniser that has maps of sides 56, 28, 14 and 7, and a detector's outline."""
     torch.manual_seed(2)
@@ -190,7 +220,7 @@ def _case(number: int, cast: tuple[benchmark.Person, ...]) -> Case:
             yaw=0.0,
             pitch=0.0,
             roll=0.0,
-            scale=1.0,
+            scale=16.0,
             translation=(64.0 * slot + 32, 32.0),
             expression=(0.0,) * EXPRESSION,
             landmarks=(32.0,) * 136,
@@ -199,6 +229,20 @@ def _case(number: int, cast: tuple[benchmark.Person, ...]) -> Case:
     )
     width = 64 * len(cast)
     return Case(f"c{number}", "a of b", number, width, 64, cast, places, ("t9-9",), places, ("p0-0",))
+
+
+def posed(
+    place: tuple[float, float] = (56.0, 56.0), scale: float = 30.0, shape: float = 0.0, yaw: float = 0.0
+) -> Posed:
+    """A head without expression around a pixel; all coefficients of its shape are `shape`."""
+    camera = Camera(yaw, 0.0, 0.0, scale, *place)
+    coefficients, expression = np.full(SHAPE, shape, np.float32), np.zeros(EXPRESSION, np.float32)
+    return Posed(coefficients, expression, camera, np.zeros((68, 2), np.float32))
+
+
+def samples_row() -> dict[str, Any]:
+    """A row of a training shard: one person."""
+    return _row("p0-0", [0])
 
 
 def _references(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -248,6 +292,7 @@ def _face(name: str, slot: int, person: int, draw: np.random.Generator) -> dict[
         "embedding": (embedding / np.linalg.norm(embedding)).tolist(),
         "shape": [0.0] * SHAPE,
         "expression": [0.0] * EXPRESSION,
-        **dict.fromkeys(("yaw", "pitch", "roll", "scale"), 0.0),
+        **dict.fromkeys(("yaw", "pitch", "roll"), 0.0),
+        "scale": 16.0,
         "translation": [left + 32.0, 32.0],
     }

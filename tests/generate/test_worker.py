@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import records, shards
+from pipeline import records, settings, shards
 from pipeline.backbone import adapter, load, loop
 from pipeline.backbone.batch import Batch
 from pipeline.benchmark import FILE
+from pipeline.benchmark import load as load_cases
 from pipeline.bounds import BOUNDS
 from pipeline.errors import MissingInput
 from pipeline.generate import worker as drawing_worker
 from pipeline.generate.gallery import Gallery
-from pipeline.generate.worker import Drawing, tasks, worker
+from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.images import BadImage, decode
 from pipeline.settings import Generate, Models
 from tests.backbone import tiny
@@ -37,7 +38,7 @@ def drawing(project: Path, models: Models, name: str, out: Path, **changes: obje
     values |= {"cases_per_shard": 4}
     samples = project / "samples"
     chosen = Generate(**{**values, **changes})
-    return Drawing(name, models, chosen, samples / FILE, samples, project / "weights", out)
+    return Drawing(name, models, chosen, settings.load().shapes, samples / FILE, samples, project / "weights", out)
 
 
 def draw(one: Drawing) -> list[dict]:
@@ -143,3 +144,19 @@ def test_a_photo_that_is_not_there_is_one_clear_sentence(project: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_fewer_references_are_the_same_method_with_fewer_photos(
+    project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, how = fewer("uniportrait-no_drop-1_references", drawing(project, models, "x", tmp_path).generate)
+    assert (name, how.references) == ("uniportrait-no_drop", 1)
+    asked = []
+    real = Gallery._reference
+    monkeypatch.setattr(Gallery, "_reference", lambda self, shot: asked.append(shot) or real(self, shot))
+    one = replace(drawing(project, models, "uniportrait-1_references", tmp_path), generate=how)
+    assert {row["method"] for row in draw(one)} == {"uniportrait-1_references"}
+    cases = load_cases(one.cases).cases
+    people = {person.identity_id: person for case in cases for person in case.people}
+    assert len(asked) == len(people)
+    assert set(asked) <= {person.references[0] for person in people.values()}

@@ -1,18 +1,19 @@
 """UniPortrait's own parts: routing by hand, token and path drop, counts, and a user's masks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.backbone import adapter, load
-from pipeline.backbone.batch import Condition, People, Reference
+from pipeline.backbone import adapter, load, sample
+from pipeline.backbone.batch import Batch, Condition, People, Reference, collate
+from pipeline.backbone.decoupled import Faces, mask_shares
 from pipeline.backbone.inject import attentions
 from pipeline.method import Frozen
 from pipeline.methods.uniportrait import (
     VARIANTS,
-    Faces,
     IdEmbedding,
     Keep,
     Router,
@@ -21,11 +22,11 @@ from pipeline.methods.uniportrait import (
     allot,
     gather,
     interpolate,
-    mask_shares,
     of_present,
     routing_loss,
 )
 from pipeline.settings import Models
+from tests.backbone import tiny
 
 SMALL = Settings(queries=4, depth=2, rank=2)
 
@@ -118,7 +119,7 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
     for gathered in (True, False):
         torch.manual_seed(0)
         blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(49, 16), "structure": torch.zeros(16, 60)}
-        method = UniPortrait(backbone.unet, blank, Settings(rank=4, gathered=gathered)).eval()
+        method = UniPortrait(backbone, blank, Settings(rank=4, gathered=gathered)).eval()
         method.attach(backbone.unet)
         faces = Faces(torch.randn(1, 2, 16, 16), torch.ones(1, 2, dtype=torch.bool), None, 1.0)
         condition = Condition(backbone.encode_text(text), faces)
@@ -244,7 +245,7 @@ def test_interpolation_has_both_ends() -> None:
 def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Models) -> None:
     frozen = Frozen(models)
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    reference = Reference(crop, np.zeros((68, 2), np.float32), np.zeros(8, np.float32), np.zeros(4, np.float32))
+    reference = Reference(crop, np.zeros(8, np.float32), tiny.posed())
     found, blank = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_blank(frozen)
     assert found["embedding"].shape == (3, 8)
     assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
@@ -258,3 +259,20 @@ def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Mod
 
 def test_every_variant_differs_from_the_published_form() -> None:
     assert len(set(VARIANTS.values())) == len(VARIANTS)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["ms1m", "casia"])
+def test_published_recognisers_condition_it(name: str, models: Models, real_folder: Path) -> None:
+    """Sizes follow their inner maps, which are narrower than high."""
+    published = replace(models, recogniser_a=str(real_folder / "packs/models" / name))
+    backbone, frozen = load.load(models.backbone), Frozen(published)
+    made = adapter.create("uniportrait", backbone, frozen).eval()
+    made.attach(backbone.unet)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny.posed()) for crop in crops])
+    who = collate([[[{key: value[row] for key, value in found.items()}]] for row in range(2)], made.blank)
+    batch = Batch(backbone.encode_text(["a of b"] * 2), who, (8, 8))
+    pictures = sample.draw(backbone, made, batch, [1, 1], sample.Sampling(2, 2.0))
+    assert pictures.isfinite().all()
+    assert not torch.allclose(*pictures, atol=1e-5)

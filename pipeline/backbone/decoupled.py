@@ -1,0 +1,125 @@
+"""Decoupled cross-attention: people's ID tokens beside the caption (IP-Adapter, Ye et al., arXiv 2308.06721, eq. 5).
+
+    out = Attn(Q, K, V) + scale * sum_n R_n * Attn(Q, K_id(F_n), V_id(F_n))
+
+Q is the layer's own query, F_n the tokens of person n and R_n the positions allotted to them. Who allots is the
+method's business: a mask that the user gives, the places of a layout, or a router.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.inject import AttentionLayer, Site, attend, merge_heads, split_heads
+from pipeline.backbone.lora import AttentionLowRank
+
+# Added to the logit of a token that is not to be read; finite, so that a row without any token stays finite.
+UNREADABLE = -1e4
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What the attention layers read of people."""
+
+    tokens: Tensor  # (B, N, T, D) ID tokens
+    present: Tensor  # (B, N) bool
+    masks: Tensor | None  # (B, N, H, W) where each person is wanted; None where nobody says
+    scale: float = 1.0
+    keep: Tensor | None = None  # (B, N, T) bool, tokens that may be read; None: all of those present
+
+    @property
+    def readable(self) -> Tensor:
+        """(B, N, T) bool: the tokens that may be read."""
+        present = self.present.unsqueeze(-1).expand(self.tokens.shape[:3])
+        return present if self.keep is None else present & self.keep
+
+
+class IdBranch(nn.Module):
+    """K_id and V_id of one cross-attention layer, shared by all people.
+
+    They begin as the backbone's own projections of text (as in IP-Adapter's code): a method has only to find tokens
+    that the backbone understands.
+    """
+
+    def __init__(self, site: Site, attn: Attention) -> None:
+        super().__init__()
+        self.heads = site.heads
+        self.key, self.value = copy.deepcopy(attn.to_k), copy.deepcopy(attn.to_v)
+
+    def each(self, query: Tensor, faces: Faces) -> Tensor:
+        """What each person's tokens say to a query (B, heads, L, d): (B, N, heads, L, d)."""
+        people = faces.tokens.shape[1]
+        key, value = (split_heads(part(faces.tokens).flatten(0, 1), self.heads) for part in (self.key, self.value))
+        queries = query.unsqueeze(1).expand(-1, people, -1, -1, -1).flatten(0, 1)  # (B * N, heads, L, d)
+        bias = None if faces.keep is None else token_bias(faces.keep.flatten(0, 1), query.dtype)
+        return attend(queries, key, value, bias).unflatten(0, (-1, people))
+
+    def together(self, query: Tensor, faces: Faces) -> Tensor:
+        """What all people's tokens say, read as one sequence: nobody has said who is where."""
+        key, value = (split_heads(part(faces.tokens.flatten(1, 2)), self.heads) for part in (self.key, self.value))
+        return attend(query, key, value, token_bias(faces.readable.flatten(1, 2), query.dtype))
+
+
+def token_bias(readable: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to attention logits (B, heads, L, T) so that only readable tokens, (B, T) bool, are read."""
+    return torch.where(readable, 0.0, UNREADABLE).to(dtype)[:, None, None]
+
+
+def allotted(each: Tensor, shares: Tensor) -> Tensor:
+    """The sum over people of (B, N, heads, L, d), each at their shares (B, N, L) of the positions."""
+    return (each * shares[:, :, None, :, None]).sum(1)
+
+
+def mask_shares(masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Masks (B, N, H, W) as shares (B, N, L) of a layer's positions, normalised where they overlap."""
+    resized = F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
+    return resized / resized.sum(1, keepdim=True).clamp(min=1e-3)
+
+
+class DecoupledAttention(AttentionLayer):
+    """One attention layer: a low-rank change of its projections, and in cross-attention the people's branch.
+
+    Args:
+        rank: of the change; 0 leaves the projections as they are.
+        branch: whether a cross-attention layer reads people.
+    """
+
+    def __init__(self, site: Site, attn: Attention, rank: int, branch: bool = True) -> None:
+        super().__init__()
+        self.change = AttentionLowRank(site, rank)
+        self.branch = IdBranch(site, attn) if site.context and branch else None
+
+    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """(B, L, C), as AttentionLayer says."""
+        source = hidden if context is None else context
+        query = split_heads(self.change.query(attn.to_q, hidden), attn.heads)
+        key = split_heads(self.change.key(attn.to_k, source), attn.heads)
+        value = split_heads(self.change.value(attn.to_v, source), attn.heads)
+        out = self._text(query, key, value) if context is not None else attend(query, key, value)
+        faces: Faces | None = self.wires.faces
+        if self.branch is not None and faces is not None:
+            out = out + faces.scale * self._people(query, faces)
+        return attn.to_out[1](self.change.out(attn.to_out[0], merge_heads(out)))
+
+    def _text(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention to the caption; in training it leaves the maps (B, W, L) of the words that the loss asks for."""
+        words = self.wires.words
+        if words is None or not self.training:
+            return attend(query, key, value)
+        shares = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(-1)  # (B, heads, L, T)
+        places = words[:, None].expand(-1, shares.shape[2], -1)  # (B, L, W)
+        self.wires.maps.append(shares.mean(1).gather(2, places).transpose(1, 2))
+        return shares @ value
+
+    def _people(self, query: Tensor, faces: Faces) -> Tensor:
+        assert self.branch is not None
+        if faces.tokens.shape[1] == 1:
+            return self.branch.each(query, faces).squeeze(1)
+        if faces.masks is None:
+            return self.branch.together(query, faces)
+        each = self.branch.each(query, faces)
+        return allotted(each, mask_shares(faces.masks, self.wires.grid(query.shape[2])))

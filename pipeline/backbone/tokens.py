@@ -1,0 +1,93 @@
+"""From features of references to ID tokens, where several methods do it alike."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.backbone.batch import People
+from pipeline.backbone.resampler import Perceiver
+
+# Features (F, J, ...) of F people's references and which of them are given (F, J) to tokens (F, T, D).
+Embed = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+
+
+class Mlp(nn.Sequential):
+    """LayerNorm, then two linear layers with GELU between them."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__(nn.LayerNorm(inputs), nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width))
+
+
+class FaceIdPlus(nn.Module):
+    """ID tokens of a recogniser's embedding, refined by an image encoder's tokens (IP-Adapter-FaceID-Plus).
+
+    The embedding becomes `tokens` queries, which read the image encoder's tokens `depth` times; with the shortcut of
+    version 2 the queries themselves are added to what they have read, in version 1 they are not.
+    """
+
+    def __init__(self, embedding: int, patch: int, width: int, tokens: int, depth: int, shortcut: bool = True) -> None:
+        super().__init__()
+        self.tokens, self.shortcut = tokens, shortcut
+        self.project = nn.Sequential(
+            nn.Linear(embedding, 2 * embedding), nn.GELU(), nn.Linear(2 * embedding, tokens * width)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.patches = nn.Linear(patch, width)
+        self.perceiver = Perceiver(width, depth)
+        self.out = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+
+    def forward(self, embedding: Tensor, patches: Tensor, keep: Tensor | None = None, scale: float = 1.0) -> Tensor:
+        """Tokens (F, T, width).
+
+        Args:
+            embedding: (F, D) of length about sqrt(D).
+            patches: (F, L, E).
+            keep: (F, L) bool, patches that may be read.
+            scale: of what the patches say, beside the embedding; lower follows the prompt more freely. Without the
+                shortcut there is nothing beside it, and it counts for nothing.
+        """
+        first = self.norm(self.project(embedding).unflatten(-1, (self.tokens, -1)))
+        found = self.out(self.perceiver(first, self.patches(patches), keep))
+        return first + scale * found if self.shortcut else found
+
+
+def spread(found: Tensor, present: Tensor) -> Tensor:
+    """Tokens (F, T, D) of the people who are present, (B, N) bool, as (B, N, T, D); zeros in empty slots."""
+    tokens = found.new_zeros(*present.shape, *found.shape[1:])
+    tokens[present] = found
+    return tokens
+
+
+def relative(people: People, blank: Mapping[str, Tensor], embed: Embed) -> Tensor:
+    """ID tokens (B, N, T, D), relative to those of no reference, as for every method.
+
+    No reference then says nothing, and keys and values learn from what tells people apart at once (reports/decisions/
+    methods-and-training.md).
+    """
+    found, references = _of_present(people, embed), people.given.shape[2]
+    every = torch.ones(1, references, dtype=torch.bool, device=people.given.device)
+    nobody = embed({name: value.expand(1, references, *value.shape) for name, value in blank.items()}, every)
+    return spread(found - nobody, people.present)
+
+
+def absolute(people: People, embed: Embed) -> Tensor:
+    """ID tokens (B, N, T, D) as they are, as published networks read them: no reference has tokens of its own."""
+    return spread(_of_present(people, embed), people.present)
+
+
+def _of_present(people: People, embed: Embed) -> Tensor:
+    """Tokens (F, T, D) of the people who are present."""
+    features = {name: value[people.present] for name, value in people.features.items()}
+    return embed(features, people.given[people.present])
+
+
+def mean_of(features: Tensor, given: Tensor) -> Tensor:
+    """The mean (F, D) over the given references (F, J) of features (F, J, D)."""
+    return (features * given.unsqueeze(-1)).sum(1) / given.sum(1, keepdim=True).clamp(min=1)
+
+
+def in_line(features: Tensor, given: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Tokens (F, J, L, C) of all references one after another, (F, J * L, C), and which may be read, None: all."""
+    keep = None if given.all() else given.repeat_interleave(features.shape[2], dim=1)
+    return features.flatten(1, 2), keep
