@@ -1,0 +1,140 @@
+"""InstantID: one reference, an adapter for identity and a net that knows the face's place.
+
+Wang et al., arXiv 2401.07519, and the authors' code. A recogniser's embedding becomes 16 ID tokens (a resampler of
+depth 4); decoupled cross-attention brings them into the frozen UNet, without low-rank changes; IdentityNet, a copy of
+the UNet's encoder, reads a canvas of five coloured facial points, with the ID tokens in place of the caption.
+
+Sizes follow the backbone and the encoders. Variant `released` is the published network on SDXL and takes its published
+weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads embeddings of length sqrt(D), 22.6 for
+512, where the authors' demo reads them as long as their recogniser gives them. Deviations and choices:
+- Prompt and identity are dropped from 5 % of the pictures each and together; the authors drop nothing, but guidance
+  against neither needs a model that knows what it is to be told nothing.
+- ID tokens are relative to those of no reference, and the branches' keys and values begin as the backbone's
+  projections of text and learn a tenth as fast, as does IdentityNet: as for every method here
+  (reports/decisions/methods-and-training.md).
+- Of several references the embeddings are averaged, as the authors' demo does. Several people are beyond the paper:
+  all of their points are on one canvas, and each person's tokens are read where their place is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from pipeline.backbone.batch import Batch, Condition, Reference
+from pipeline.backbone.decoupled import DecoupledAttention, Faces
+from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.layouts import Layout, reading
+from pipeline.backbone.load import Backbone, Residuals
+from pipeline.backbone.resampler import Resampler
+from pipeline.backbone.spatial import SpatialNet
+from pipeline.backbone.tokens import absolute, mean_of, relative
+from pipeline.encoders.recogniser import kps_from_landmarks68
+from pipeline.head.model import Head
+from pipeline.head.paint import dot, stroke
+from pipeline.head.posed import Posed
+from pipeline.images import Pixels
+from pipeline.method import Features, Frozen, Method, Phase
+
+# The colours of the five points, and the point that all others are joined to: the nose.
+COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
+NOSE = 2
+LIMB = 0.6  # brightness of the lines, beside the points'
+RADIUS = 1 / 85  # of a point, share of the picture's height
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is particular to InstantID."""
+
+    tokens: int = 16  # ID tokens per person
+    depth: int = 4  # layers of the resampler
+    inner: int = 0  # width of the resampler; 0: that of the UNet's text
+    relative: bool = True  # tokens are relative to those of no reference
+    face_scale: float = 0.8  # of the ID branch in drawing
+    net_scale: float = 0.8  # of IdentityNet in drawing
+
+
+VARIANTS = {"": Settings(), "released": Settings(inner=1280, relative=False)}
+
+
+class InstantId(Method):
+    """ID tokens, decoupled cross-attention, IdentityNet; one stage of training."""
+
+    needs_layout: ClassVar[bool] = True
+    canvas_channels: ClassVar[int] = 3
+
+    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, blank, settings)
+        found, own = sites(backbone.unet), attentions(backbone.unet)
+        crossing = [site for site in found if site.context]
+        width = crossing[0].context or 0
+        self.identity = Resampler(len(blank["embedding"]), width, settings.tokens, settings.depth, settings.inner)
+        self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
+        self.net = SpatialNet(backbone, self.canvas_channels)
+
+    @classmethod
+    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+        """Embedding (R, D) of R aligned faces."""
+        return {"embedding": frozen.embeddings(np.stack([reference.crop for reference in references]))}
+
+    @classmethod
+    def encode_blank(cls, frozen: Frozen) -> Features:
+        """Zeros."""
+        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32)}
+
+    @classmethod
+    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+        """Eyes, nose and corners of the mouth as points of five colours, joined to the nose."""
+        canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
+        for points in (kps_from_landmarks68(person.landmarks) for person in people):
+            for point, colour in zip(points, COLOURS, strict=True):
+                stroke(canvas, points[NOSE], point, [int(LIMB * part) for part in colour])
+            for point, colour in zip(points, COLOURS, strict=True):
+                dot(canvas, point, max(RADIUS * size[0], 1.5), colour)
+        return canvas
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One stage."""
+        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1, "net.*": 0.1}),)
+
+    def condition(self, batch: Batch) -> Condition:
+        """ID tokens of every person, and the canvas for IdentityNet."""
+        people, settings = batch.people, self.settings
+        tokens = relative(people, self.blank, self._embed) if settings.relative else absolute(people, self._embed)
+        scale = 1.0 if self.training else settings.face_scale
+        faces = Faces(tokens, people.present, batch.masks, scale)
+        return Condition(batch.text, faces, batch.canvas)
+
+    def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
+        """What IdentityNet adds."""
+        scale = 1.0 if self.training else self.settings.net_scale
+        return self.net(backbone, noisy, times, condition, scale)
+
+    def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
+        return self.identity(mean_of(features["embedding"], given).unsqueeze(1))
+
+
+METHOD = InstantId
+
+# The authors' published files: sections image_proj (a Resampler) and ip_adapter (the attention layers, numbered; those
+# of self-attention have no weights), and IdentityNet as a folder of diffusers.
+RELEASED = (
+    Layout(
+        "ip-adapter.bin",
+        r"^image_proj\.latents$",
+        {
+            "image_proj.latents": "identity.queries",
+            "image_proj.proj_in.{rest}": "identity.project.{rest}",
+            "image_proj.proj_out.{rest}": "identity.out.0.{rest}",
+            "image_proj.norm_out.{rest}": "identity.out.1.{rest}",
+            **reading("image_proj.layers.{n}.0", "identity.perceiver.readings.{n}"),
+            "image_proj.layers.{n}.1.{rest}": "identity.perceiver.ffns.{n}.{rest}",
+            "ip_adapter.{site}.to_k_ip.weight": "layers.{site}.branch.key.weight",
+            "ip_adapter.{site}.to_v_ip.weight": "layers.{site}.branch.value.weight",
+        },
+    ),
+    Layout("ControlNetModel/", r"^controlnet_cond_embedding\.", {"{rest}": "net.net.{rest}"}),
+)
