@@ -1,0 +1,187 @@
+"""ConsistentID: a face as a whole, and its parts as words of the caption.
+
+Huang et al., arXiv 2404.16771, and the authors' code. ID tokens as in IP-Adapter-FaceID-Plus; beside them a fine facial
+prompt: the image encoder's view of each of five parts (face, eyes, ears, nose, mouth) is fused with a word of the
+caption (section 3.2), and cross-attention maps of these words are held to the parts in training (L_facial, balanced L1,
+weight 0.01, section 3.3). Low-rank changes (rank 128) of all attention; half of the training pictures count only
+within faces (their removed background).
+
+Sizes follow the backbone and the encoders. Deviations and choices:
+- Parts are cut out by the fitted head's regions (BiSeNet in the paper).
+- The captions have no <facial> word: the parts' words are those that fill the caption up behind its end, and are
+  relative to those of no reference.
+- Drawing does not begin with the caption alone (their delayed conditioning), so that the ID tokens' start is that of
+  IP-Adapter-FaceID-Plus, beside which the parts are to be judged.
+- L_facial compares cross-attention, as the paper says; the released code hooks self-attention.
+- ID tokens are relative to those of no reference, K_id and V_id begin as the backbone's projections of text, and both
+  and the low-rank set learn a tenth as fast: as for every method here (reports/decisions/methods-and-training.md).
+- Of several references embeddings and parts are averaged. The parts' words cannot be confined to a place: of several
+  people only the ID tokens are given, each where their place is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
+from pipeline.backbone.decoupled import DecoupledAttention, Faces
+from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.load import Backbone
+from pipeline.backbone.tokens import FaceIdPlus, Mlp, in_line, mean_of, relative
+from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
+from pipeline.head.maps import draw_head, region_map
+from pipeline.head.model import Head
+from pipeline.head.paint import as_bytes
+from pipeline.head.posed import Posed
+from pipeline.images import Pixels, to_unit
+from pipeline.method import Features, Frozen, Method, Phase, Step
+
+# The parts, and the regions of the head that they are made of: names that hold one of these words.
+PARTS = {
+    "face": ("skin", "brow", "eye", "nose", "lip", "mouth"),
+    "eyes": ("eye",),
+    "ears": ("ear",),
+    "nose": ("nose",),
+    "mouth": ("lip", "mouth"),
+}
+GREY = 128  # around a part
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is particular to ConsistentID."""
+
+    tokens: int = 4  # ID tokens per person
+    depth: int = 4  # layers of the perceiver
+    rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
+    facial: float = 0.01  # weight of L_facial
+    masked: float = 0.5  # share of the training steps whose loss counts only faces
+    face_scale: float = 1.0  # of the ID branch in drawing
+
+
+VARIANTS = {"": Settings(), "no_facial": Settings(facial=0.0)}
+
+
+class Parts(nn.Module):
+    """The image encoder's view of each part and the state of its word to a change of that word."""
+
+    def __init__(self, embedding: int, width: int) -> None:
+        super().__init__()
+        self.look, self.fuse = Mlp(embedding, width), Mlp(2 * width, width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, words: Tensor, parts: Tensor) -> Tensor:
+        """States (F, W, width) of words (F, W, width) and parts (F, W, E)."""
+        return self.norm(words + self.fuse(torch.cat([words, self.look(parts)], dim=-1)))
+
+
+class ConsistentId(Method):
+    """ID tokens in a decoupled cross-attention, facial parts in the caption; one stage of training."""
+
+    needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
+    canvas_channels: ClassVar[int] = len(PARTS)  # the parts, for the loss alone
+
+    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, blank, settings)
+        found, own = sites(backbone.unet), attentions(backbone.unet)
+        width = next(site.context for site in found if site.context)
+        self.identity = FaceIdPlus(
+            len(blank["embedding"]), blank["patches"].shape[1], width, settings.tokens, settings.depth
+        )
+        self.parts = Parts(blank["parts"].shape[1], width)
+        self.layers = nn.ModuleDict(
+            {site.name: DecoupledAttention(site, own[site.name], settings.rank) for site in found}
+        )
+
+    @classmethod
+    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+        """Embedding (R, D), the image encoder's tokens (R, M, E) and its embeddings (R, 5, E) of the parts."""
+        crops = np.stack([reference.crop for reference in references])
+        parts = np.stack([_look(frozen, reference) for reference in references])
+        return {"embedding": frozen.embeddings(crops), "patches": frozen.patches(crops), "parts": parts}
+
+    @classmethod
+    def encode_blank(cls, frozen: Frozen) -> Features:
+        """Zeros for embedding and parts, the tokens of a picture of the mean colour."""
+        return {
+            "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
+            "patches": frozen.blank_patches(),
+            "parts": np.zeros((len(PARTS), frozen.image_text.dimension), np.float32),
+        }
+
+    @classmethod
+    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+        """The parts of all people, one channel each."""
+        shown = np.zeros((*size, cls.canvas_channels), np.float32)
+        for person in people:
+            shown = np.maximum(shown, part_masks(head, person, size))
+        return as_bytes(shown)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One stage."""
+        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "parts.*": 1.0, "layers.*": 0.1}),)
+
+    def condition(self, batch: Batch) -> Condition:
+        """ID tokens of every person; for one person also the parts, as words of the caption."""
+        tokens = relative(batch.people, self.blank, self._embed)
+        scale = 1.0 if self.training else self.settings.face_scale
+        faces = Faces(tokens, batch.people.present, batch.masks, scale)
+        if batch.people.present.shape[1] > 1:
+            return Condition(batch.text, faces)
+        hidden, places = batch.text.hidden, word_places(batch.text, len(PARTS))
+        change = self._change(words_at(hidden, places), batch.people)
+        return Condition(replace(batch.text, hidden=with_change(hidden, places, change)), faces, words=places)
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        """The diffusion loss, at times within faces only, and L_facial."""
+        mask = step.inside() if bool(torch.rand(()) < self.settings.masked) else None
+        terms = {"diffusion": step.diffusion(mask)}
+        if step.maps and self.settings.facial:
+            assert step.batch.canvas is not None
+            losses = [_facial(found, step.batch.canvas, self.wires.grid(found.shape[-1])) for found in step.maps]
+            terms["facial"] = self.settings.facial * torch.stack(losses).mean()
+        return terms
+
+    def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
+        patches, keep = in_line(features["patches"], given)
+        return self.identity(mean_of(features["embedding"], given), patches, keep)
+
+    def _change(self, words: Tensor, people: People) -> Tensor:
+        """What one person's parts make of their words (B, 5, D), beside what no reference would."""
+        given = people.given[:, 0]
+        parts = mean_of(people.features["parts"][:, 0].flatten(2), given).unflatten(-1, (len(PARTS), -1))
+        return self.parts(words, parts) - self.parts(words, self.blank["parts"].expand_as(parts))
+
+
+METHOD = ConsistentId
+
+
+def part_masks(head: Head, person: Posed, size: tuple[int, int]) -> Floats:
+    """The five parts (H, W, 5) of a posed head, 1 where they are."""
+    buffers = draw_head(head.vertices(person.shape, person.expression), head.triangles, person.camera, size)
+    regions = region_map(head, buffers)
+    return np.stack([np.isin(regions, _numbers(head, words)) for words in PARTS.values()], axis=-1).astype(np.float32)
+
+
+def _numbers(head: Head, words: Sequence[str]) -> list[int]:
+    return [number for number, name in enumerate(head.region_names) if any(word in name for word in words)]
+
+
+@torch.no_grad()
+def _look(frozen: Frozen, reference: Reference) -> Floats:
+    """The image encoder's embeddings (5, E) of the parts, of length sqrt(E); zeros where a part is hidden."""
+    masks = part_masks(frozen.head, reference.posed, reference.crop.shape[:2]) > 0  # (112, 112, 5)
+    seen = np.where(masks.transpose(2, 0, 1)[..., None], reference.crop, np.uint8(GREY))  # (5, 112, 112, 3)
+    found = frozen.image_text.image(torch.from_numpy(to_unit(seen)).permute(0, 3, 1, 2)).numpy()
+    return found * np.float32(found.shape[1] ** 0.5) * masks.any(axis=(0, 1)).reshape(-1, 1)
+
+
+def _facial(found: Tensor, canvas: Tensor, grid: tuple[int, int]) -> Tensor:
+    """L_facial of one layer's maps (B, 5, L): the parts are those cells that they cover by a quarter or more."""
+    masks = (F.adaptive_avg_pool2d(canvas, grid) >= 0.25).float()
+    return localisation_loss(found, masks, masks.flatten(2).any(2))
