@@ -1,0 +1,81 @@
+"""HiFi-Portrait's own parts: background, several references, landmarks of the references' shape."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.backbone import adapter, load
+from pipeline.backbone.batch import Batch, People, Reference
+from pipeline.method import Frozen
+from pipeline.methods.hifi_portrait import GREY, HifiPortrait, shade, without_background
+from pipeline.settings import Models
+from tests.backbone import tiny
+
+
+@pytest.fixture
+def method(models: Models) -> HifiPortrait:
+    torch.manual_seed(0)
+    made = adapter.create("hifi_portrait", load.load(models.backbone), Frozen(models))
+    assert isinstance(made, HifiPortrait)
+    return made.eval()
+
+
+def people(method: HifiPortrait, references: int, given: int) -> People:
+    draw = torch.Generator().manual_seed(0)
+    features = {
+        name: torch.randn(1, 1, references, *value.shape, generator=draw) for name, value in method.blank.items()
+    }
+    return People(features, (torch.arange(references) < given).view(1, 1, -1))
+
+
+def tokens(method: HifiPortrait, who: People) -> torch.Tensor:
+    batch = Batch(None, who, (8, 8))  # type: ignore[arg-type]
+    faces = method.condition(batch).faces
+    return faces.tokens[faces.readable]
+
+
+def test_the_background_goes_and_the_head_stays() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
+    seen = without_background(Reference(crop, np.zeros(8, np.float32), tiny.posed()), tiny.head())
+    assert np.array_equal(seen[56, 56], crop[56, 56])
+    assert (seen[:20] == GREY).all()
+    kept = (seen == crop).all(-1).mean()
+    assert 0.15 < kept < 0.4  # two units of 30 pixels, squared, in 112 x 112
+
+
+def test_references_are_stacked_and_missing_ones_are_not_read(method: HifiPortrait) -> None:
+    four = people(method, 4, 4)
+    assert tokens(method, four).shape == (16, 16)
+    two = replace(four, given=torch.tensor([[[True, True, False, False]]]))
+    alone = People({name: value[:, :, :2] for name, value in four.features.items()}, torch.ones(1, 1, 2) > 0)
+    assert torch.allclose(tokens(method, two), tokens(method, alone), atol=1e-5)
+    assert torch.allclose(tokens(method, four)[:8], tokens(method, alone), atol=1e-5)
+
+
+def test_landmarks_have_the_shape_of_the_references_and_the_pose_of_the_picture() -> None:
+    head = tiny.head()
+    first, other, turned = (
+        HifiPortrait.paint(head, [each], (112, 112))
+        for each in (tiny.posed(), tiny.posed(shape=3.0), tiny.posed(yaw=40.0))
+    )
+    assert first.shape == (112, 112, 3)
+    assert first[..., 0].max() == 255
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, turned)
+    assert len(np.unique(turned[..., 1])) > len(np.unique(turned[..., 2]))  # depths, and kinds of lines
+
+
+def test_what_is_nearer_is_brighter() -> None:
+    depth = np.linspace(-3, 3, 68)
+    assert shade(depth, (66, 67), 1.0) == 253
+    assert shade(depth, (0, 1), 1.0) == 1
+    assert shade(depth, (33, 34), 1.0) == 127
+
+
+def test_the_variant_without_landmarks_has_an_empty_canvas(models: Models) -> None:
+    made = adapter.create("hifi_portrait-no_landmarks", load.load(models.backbone), Frozen(models)).eval()
+    batch = Batch(None, people(made, 1, 1), (8, 8), canvas=torch.ones(1, 3, 64, 64))  # type: ignore[arg-type]
+    assert made.condition(batch).canvas is not None
+    assert made.condition(batch).canvas.sum() == 0
