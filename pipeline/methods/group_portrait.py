@@ -1,0 +1,335 @@
+"""GroupPortrait: identity judged on latents, heads as a spatial condition, attention held to people's places.
+
+WACV 2026. A reconstruction: only the abstract is public. What is certain: LatentID maps latents to identity features,
+and an ID consistency loss in that space gives feedback in training, cheaper than one in pixels; a Facial Controller
+shows shape, pose and expression of each person by a 3DMM; a Mask-Attention Controller aligns cross-attention maps of
+ID embeddings with given face regions.
+
+Each choice, and what backs it:
+- LatentID: a residual network over aligned faces of latents, distilled from recogniser A on the training photos
+  (recognition works on latents: E-LatentLPIPS, arXiv 2405.05967); 1 - cos to A's embedding, on latents with some noise.
+  It is then frozen, judges the predicted clean latents, cut out by the true landmarks (WithAnyone, arXiv 2510.14975),
+  and is weighted by the signal that is left at a timestep;
+- ID tokens: recogniser A's embedding as queries that read the image encoder's tokens (IP-Adapter-FaceID-Plus;
+  CapHuman) beside LatentID's map of the reference (the abstract speaks of "the cross-attention map of LatentID");
+- Facial Controller: normals, PNCC and instance masks of all people on one canvas, the references' shapes with the
+  layout's pose and expression (CapHuman, arXiv 2402.00627; Arc2Face, arXiv 2403.11641), read by a copy of the UNet's
+  encoder with the ID tokens in place of the caption (InstantID's rule);
+- Mask-Attention Controller: one softmax over the tokens of all people and of nobody, whose share per person is held to
+  the instance masks in training (squared distance) and confined to them in drawing (InstantFamily, arXiv 2404.19427).
+
+ID tokens are relative to those of no reference, and keys and values learn slower: as for every method here
+(reports/decisions/methods-and-training.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.align import aligned
+from pipeline.backbone.batch import Batch, Condition, Reference
+from pipeline.backbone.decoupled import UNREADABLE, Faces, IdBranch, mask_shares
+from pipeline.backbone.inject import AttentionLayer, Site, attend, attentions, merge_heads, sites, split_heads
+from pipeline.backbone.load import Backbone, Residuals
+from pipeline.backbone.spatial import SpatialNet
+from pipeline.backbone.tokens import FaceIdPlus, in_line, mean_of, relative
+from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
+from pipeline.head.maps import draw_head, instance_map, normal_map, pncc_map
+from pipeline.head.model import Head
+from pipeline.head.paint import as_bytes
+from pipeline.head.posed import Posed
+from pipeline.images import Pixels
+from pipeline.method import Features, Frozen, Given, Method, Phase, Step
+
+LATENT_SIDE = 28  # of an aligned face of latents
+INSTANCE = 40  # what one person's number is worth in the canvas's last channel
+DISTIL_RATE = 0.15  # of the learning rate, for LatentID
+GROUP_RATE = 0.2  # of the rates of the second stage, in the third: at full rates single faces were unlearned again
+NOISE = 0.3  # most noise on the latents that LatentID learns from, in spreads of the latents
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is particular to GroupPortrait."""
+
+    tokens: int = 4  # ID tokens per person
+    depth: int = 4  # layers of the perceiver
+    widths: tuple[int, int] = (96, 192)  # of LatentID's maps of 14 and of 7 cells
+    judge: str = "latent"  # what the ID loss looks at: latent, pixel or nothing
+    identity: float = 0.1  # weight of the ID loss
+    mask: float = 0.1  # weight of the mask loss
+    controller: bool = True  # the Facial Controller
+    confined: bool = True  # attention is confined to the masks in drawing
+    distil_share: float = 0.1  # of the budget, for LatentID
+    group_share: float = 0.15  # of the budget, for pictures of one person to four
+    face_scale: float = 1.0  # of the ID branch in drawing
+    net_scale: float = 1.0  # of the Facial Controller in drawing
+
+
+VARIANTS = {
+    "": Settings(),
+    "no_latent_id": Settings(judge="nothing"),
+    "pixel_id": Settings(judge="pixel"),
+    "no_controller": Settings(controller=False),
+    "no_mask_attention": Settings(mask=0.0, confined=False),
+}
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut, which they change by nothing at first.
+
+    Normalised before each convolution (He et al., arXiv 1603.05027), by groups, so that ranks need not agree on
+    statistics. Normalised after it, 4,000 faces taught a third as much (cosine to recogniser A's embedding of unseen
+    people 0.14 against 0.33).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.GroupNorm(8, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, stride, 1))
+        self.second = nn.Sequential(nn.GroupNorm(8, outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, 1, 1))
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride)
+        nn.init.zeros_(cast(Tensor, self.second[-1].weight))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.shortcut(states) + self.second(self.first(states))
+
+
+class LatentId(nn.Module):
+    """The recogniser on latents: aligned faces (F, C, 28, 28) to a map (F, W, 7, 7) and an embedding (F, D)."""
+
+    def __init__(self, channels: int, widths: tuple[int, int], dimension: int) -> None:
+        super().__init__()
+        fine, coarse = widths
+        self.stem = nn.Conv2d(channels, fine, 3, 2, 1)
+        self.stages = nn.Sequential(
+            Block(fine, fine, 1), Block(fine, fine, 1), Block(fine, coarse, 2), Block(coarse, coarse, 1)
+        )
+        self.norm = nn.GroupNorm(8, coarse)
+        self.head = nn.Linear(coarse * (LATENT_SIDE // 4) ** 2, dimension)
+
+    def features(self, faces: Tensor) -> Tensor:
+        """The last map."""
+        return self.norm(self.stages(self.stem(faces)))
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Embeddings (F, D), not of unit length."""
+        return self.head(self.features(faces).flatten(1))
+
+
+class MaskedBranch(IdBranch):
+    """The people's branch: one softmax over everybody's tokens and over nobody."""
+
+    def __init__(self, site: Site, attn: Attention) -> None:
+        super().__init__(site, attn)
+        self.nobody = nn.Parameter(torch.zeros(self.key.out_features))  # its key; its value is zero
+
+    def forward(self, query: Tensor, faces: Faces, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """What people add (B, heads, L, d), and each person's share (B, N, L) of the attention, the mean over heads.
+
+        `bias` is (B, 1, L or 1, N * T).
+        """
+        tokens = faces.tokens.flatten(1, 2)
+        key, value = (split_heads(part(tokens), self.heads) for part in (self.key, self.value))
+        nobody = split_heads(self.nobody[None, None], self.heads).expand(len(key), -1, -1, -1).to(key.dtype)
+        logits = query * query.shape[-1] ** -0.5 @ torch.cat([key, nobody], dim=2).transpose(-1, -2)
+        shares = (logits + F.pad(bias, (0, 1))).softmax(-1)[..., :-1]  # (B, heads, L, N * T)
+        each = shares.mean(1).unflatten(-1, faces.tokens.shape[1:3]).sum(-1).transpose(1, 2)
+        return shares @ value, each
+
+
+class MaskAttention(AttentionLayer):
+    """One cross-attention layer with the people's branch; it leaves their shares of the attention."""
+
+    def __init__(self, site: Site, attn: Attention) -> None:
+        super().__init__()
+        self.branch = MaskedBranch(site, attn)
+
+    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """(B, L, C), as AttentionLayer says."""
+        assert context is not None
+        query, key, value = (
+            split_heads(part(states), attn.heads)
+            for part, states in ((attn.to_q, hidden), (attn.to_k, context), (attn.to_v, context))
+        )
+        faces: Faces = self.wires.faces
+        people, shares = self.branch(query, faces, self._bias(faces, hidden))
+        if self.training:
+            self.wires.maps.append(shares)
+        out = attend(query, key, value) + faces.scale * people
+        return attn.to_out[1](attn.to_out[0](merge_heads(out)))
+
+    def _bias(self, faces: Faces, hidden: Tensor) -> Tensor:
+        readable = faces.readable.flatten(1, 2).unsqueeze(1)  # (B, 1, N * T)
+        if faces.masks is not None and not self.training:
+            here = mask_shares(faces.masks, self.wires.grid(hidden.shape[1])) >= 0.5  # (B, N, L)
+            readable = readable & here.transpose(1, 2).repeat_interleave(faces.tokens.shape[2], dim=2)
+        return torch.where(readable, 0.0, UNREADABLE).to(hidden.dtype).unsqueeze(1)
+
+
+class GroupPortrait(Method):
+    """LatentID and its loss, Facial Controller, Mask-Attention Controller; three stages of training."""
+
+    needs_layout: ClassVar[bool] = True
+    canvas_channels: ClassVar[int] = 7
+
+    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, blank, settings)
+        found, own = sites(backbone.unet), attentions(backbone.unet)
+        crossing = [site for site in found if site.context]
+        dimension = len(blank["embedding"])
+        self.latent_id = LatentId(backbone.channels, settings.widths, dimension)
+        seen = blank["patches"].shape[1]
+        self.look = nn.Linear(settings.widths[-1], seen)
+        self.identity = FaceIdPlus(dimension, seen, crossing[0].context or 0, settings.tokens, settings.depth)
+        self.layers = nn.ModuleDict({site.name: MaskAttention(site, own[site.name]) for site in crossing})
+        self.net = SpatialNet(backbone, self.canvas_channels) if settings.controller else None
+        self._judge: Any = None
+
+    @classmethod
+    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+        """Embedding (R, D), image encoder's tokens (R, M, E) and latents (R, C, 28, 28) of R aligned faces."""
+        crops = np.stack([reference.crop for reference in references])
+        return {
+            "embedding": frozen.embeddings(crops),
+            "patches": frozen.patches(crops),
+            "latents": frozen.latents(crops, LATENT_SIDE),
+        }
+
+    @classmethod
+    def encode_blank(cls, frozen: Frozen) -> Features:
+        """Zeros for the embedding, the tokens of a picture of the mean colour, the latents of a grey one."""
+        grey = np.full((1, SIDE, SIDE, 3), 128, np.uint8)
+        return {
+            "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
+            "patches": frozen.blank_patches(),
+            "latents": frozen.latents(grey, LATENT_SIDE)[0],
+        }
+
+    @classmethod
+    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+        """Normals, PNCC and the number of the person of everybody on one canvas; who is larger is in front."""
+        canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
+        drawn = [_drawn(head, person, size) for person in people]
+        instances = instance_map([buffers for buffers, _ in drawn], [person.camera for person in people])
+        for number, (_, maps) in enumerate(drawn):
+            canvas[instances == number, :-1] = maps[instances == number]
+        canvas[..., -1] = (instances + 1) * INSTANCE
+        return canvas
+
+    def prepare(self, frozen: Frozen) -> None:
+        """Recogniser A in torch, where the loss is in pixels."""
+        if self.settings.judge == "pixel":
+            self._judge = load_torch_recogniser(frozen.recogniser.path.parent)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """LatentID, then pictures of one person, then all pictures."""
+        distil, group = self.settings.distil_share, self.settings.group_share
+        rates = {"identity.*": 1.0, "look.*": 1.0, "layers.*": 0.1, **({"net.*": 0.1} if self.net is not None else {})}
+        gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
+        return (
+            Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),
+            Phase("single", 1 - distil - group, (1, 1), rates),
+            Phase("groups", group, (1, 4), gentle),
+        )
+
+    def condition(self, batch: Batch) -> Condition:
+        """ID tokens of every person, where they are, and the canvas."""
+        tokens = relative(batch.people, self.blank, self._embed)
+        masks = None
+        if batch.canvas is not None and self.settings.confined:
+            masks = instance_masks(batch.canvas, tokens.shape[1])
+        scale = 1.0 if self.training else self.settings.face_scale
+        return Condition(batch.text, Faces(tokens, batch.people.present, masks, scale), batch.canvas)
+
+    def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
+        """What the Facial Controller adds."""
+        if self.net is None:
+            return None
+        return self.net(backbone, noisy, times, condition, 1.0 if self.training else self.settings.net_scale)
+
+    def objective(self, phase: Phase, given: Given) -> dict[str, Tensor]:
+        """LatentID's distillation in its own stage, the losses of a denoised batch in the others."""
+        return (
+            {"distillation": self._distillation(given)}
+            if phase.name == "latent_id"
+            else super().objective(phase, given)
+        )
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        """L_diff + lambda_id L_id + lambda_mask L_mask."""
+        terms = {"diffusion": step.diffusion()}
+        if self.settings.judge != "nothing":
+            terms["identity"] = self.settings.identity * self._identity(step)
+        if step.maps and self.settings.mask:
+            assert step.batch.canvas is not None
+            masks = instance_masks(step.batch.canvas, step.batch.people.present.shape[1])
+            losses = [mask_loss(found, masks, self.wires.grid(found.shape[-1])) for found in step.maps]
+            terms["mask"] = self.settings.mask * torch.stack(losses).mean()
+        return terms
+
+    def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
+        with torch.no_grad():
+            maps = self.latent_id.features(features["latents"].flatten(0, 1)).flatten(2).transpose(1, 2)
+        seen = torch.cat([features["patches"], self.look(maps).unflatten(0, given.shape)], dim=2)
+        patches, keep = in_line(seen, given)
+        return self.identity(mean_of(features["embedding"], given), patches, keep)
+
+    def _distillation(self, given: Given) -> Tensor:
+        """1 - cos to recogniser A, over the faces of the photos, with some noise on their latents."""
+        assert given.batch.places is not None
+        level = NOISE * torch.rand(len(given.latents), 1, 1, 1, device=given.latents.device)
+        latents = given.latents + level * torch.randn_like(given.latents)
+        faces = aligned(latents, given.batch.places.landmarks, LATENT_SIDE)[given.batch.people.present]
+        wanted = given.embeddings[given.batch.people.present]
+        return (1 - F.cosine_similarity(self.latent_id(faces).float(), wanted)).mean()
+
+    def _identity(self, step: Step) -> Tensor:
+        """1 - cos between the people in the predicted clean latents and their references."""
+        assert step.batch.places is not None
+        features = step.batch.people.features["embedding"]  # (B, N, J, D)
+        wanted = (features * step.batch.people.given.unsqueeze(-1)).sum(2)
+        # Where references were dropped there is nobody to be like.
+        counted = step.batch.people.present & (wanted.abs().sum(-1) > 0)
+        found = self._judged(step)  # (B, N, D)
+        distance = (1 - F.cosine_similarity(found.float(), wanted.float(), dim=-1)) * counted
+        kept = step.backbone.alphas[step.times].unsqueeze(1)  # the signal that is left
+        return (distance * kept).sum() / counted.sum().clamp(min=1)
+
+    def _judged(self, step: Step) -> Tensor:
+        """Embeddings (B, N, D) of the people in the predicted clean latents."""
+        assert step.batch.places is not None
+        clean, landmarks = step.clean(), step.batch.places.landmarks
+        if self.settings.judge == "pixel":
+            faces, judge = aligned(step.backbone.pixels(clean), landmarks, SIDE), self._judge
+        else:
+            faces, judge = aligned(clean, landmarks, LATENT_SIDE), self.latent_id
+        return judge(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
+
+
+METHOD = GroupPortrait
+
+
+def instance_masks(canvas: Tensor, people: int) -> Tensor:
+    """Masks (B, N, H, W) in {0, 1} of the people on a canvas (B, C, H, W)."""
+    number = (canvas[:, -1] * (255 / INSTANCE)).round()
+    return torch.stack([number == person + 1 for person in range(people)], dim=1).to(canvas.dtype)
+
+
+def mask_loss(shares: Tensor, masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Squared distance of people's shares (B, N, L) of the attention to their masks (B, N, H, W)."""
+    wanted = F.adaptive_avg_pool2d(masks, grid).flatten(2)
+    return (shares - wanted).square().mean()
+
+
+def _drawn(head: Head, person: Posed, size: tuple[int, int]) -> tuple[Any, Pixels]:
+    """A person's buffers, and normals and PNCC as bytes (H, W, 6)."""
+    vertices = head.vertices(person.shape, person.expression)
+    buffers = draw_head(vertices, head.triangles, person.camera, size)
+    normals = (normal_map(vertices, head.triangles, person.camera, buffers) + 1) / 2
+    return buffers, as_bytes(np.concatenate([normals, pncc_map(head, buffers)], axis=-1))

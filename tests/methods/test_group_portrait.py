@@ -1,0 +1,151 @@
+"""GroupPortrait's own parts: LatentID, the canvas, and attention held to masks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.backbone import adapter, load
+from pipeline.backbone.batch import Batch, People, Places
+from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.load import Backbone
+from pipeline.method import Frozen, Given, Step
+from pipeline.methods.group_portrait import (
+    INSTANCE,
+    LATENT_SIDE,
+    GroupPortrait,
+    LatentId,
+    instance_masks,
+    mask_loss,
+)
+from pipeline.settings import Models
+from tests.backbone import tiny
+
+
+@pytest.fixture
+def backbone(models: Models) -> Backbone:
+    return load.load(models.backbone)
+
+
+def create(models: Models, backbone: Backbone, name: str = "group_portrait") -> GroupPortrait:
+    torch.manual_seed(0)
+    frozen = Frozen(models)
+    method = adapter.create(name, backbone, frozen)
+    assert isinstance(method, GroupPortrait)
+    method.attach(backbone.unet)
+    return method
+
+
+def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> Given:
+    """A pair of people with their places, not noisy."""
+    draw = torch.Generator().manual_seed(0)
+    features = {name: torch.randn(1, 2, 1, *value.shape, generator=draw) for name, value in method.blank.items()}
+    people = People(features, torch.ones(1, 2, 1, dtype=torch.bool))
+    if dropped:
+        people = people.where(torch.tensor([True]), method.blank)
+    points = torch.rand(1, 2, 68, 2, generator=draw) * 0.3 + torch.tensor([[0.1, 0.3], [0.6, 0.3]]).view(1, 2, 1, 2)
+    boxes = torch.tensor([[[0.1, 0.3, 0.4, 0.6], [0.6, 0.3, 0.9, 0.6]]])
+    painted = method.paint(tiny.head(), [tiny.posed((32, 32), 16), tiny.posed((96, 32), 16)], (64, 128))
+    canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
+    batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), canvas=canvas)
+    latents, times = torch.randn(1, 4, 8, 16, generator=draw), torch.tensor([100])
+    noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=draw), times)
+    wanted = torch.nn.functional.normalize(torch.randn(1, 2, tiny.EMBEDDING, generator=draw), dim=-1)
+    return Given(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
+
+
+def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
+    painted = GroupPortrait.paint(tiny.head(), [tiny.posed((40, 32), 16), tiny.posed((60, 32), 24)], (64, 128))
+    numbers = np.unique(painted[..., -1])
+    assert numbers.tolist() == [0, INSTANCE, 2 * INSTANCE]
+    masks = instance_masks(torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255, 2)
+    assert masks.shape == (1, 2, 64, 128)
+    assert masks[0, 1, 32, 50] == 1  # both are there
+    assert masks.sum(1).max() == 1
+    assert painted[masks[0].sum(0).numpy() == 0].sum() == 0
+
+
+def test_the_mask_loss_by_hand() -> None:
+    shares = torch.tensor([[[0.5, 0.0], [0.25, 1.0]]])
+    masks = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0, 1.0]]]])
+    assert mask_loss(shares, masks, (1, 2)).item() == pytest.approx((0.25 + 0.0625) / 4)
+    assert mask_loss(shares.flip(1), masks, (1, 2)) > mask_loss(shares, masks, (1, 2))
+
+
+def test_in_drawing_nobody_is_read_outside_of_their_mask(models: Models, backbone: Backbone) -> None:
+    method = create(models, backbone).eval()
+    layer = next(iter(method.layers.values()))
+    masks = torch.zeros(1, 2, 8, 16)
+    masks[0, 0, :, :8] = 1.0  # the second person is nowhere
+    tokens = torch.randn(1, 2, 3, 16)
+    faces = Faces(tokens, torch.ones(1, 2, dtype=torch.bool), masks)
+    method.wires.begin(faces, (8, 16))
+    hidden = torch.randn(1, 32, 32)
+    bias = layer._bias(faces, hidden)
+    query = torch.randn(1, layer.branch.heads, 32, 32 // layer.branch.heads)
+    added, shares = layer.branch(query, faces, bias)
+    assert shares[0, 1].abs().max() < 1e-6
+    inside = shares[0, 0].view(4, 8)
+    assert inside[:, 4:].abs().max() < 1e-6
+    assert 0 < inside[:, :4].min() < inside[:, :4].max() < 1  # the rest of the attention goes to nobody
+    assert added.view(1, layer.branch.heads, 4, 8, -1)[..., 4:, :].abs().max() < 1e-6
+    method.train()
+    assert layer._bias(faces, hidden).abs().max() == 0  # in training the loss holds attention to the masks
+
+
+def test_latent_id_learns_from_the_recogniser(models: Models, backbone: Backbone) -> None:
+    method = create(models, backbone)
+    found, distil = given(method, backbone), method.phases()[0]
+    optimiser = torch.optim.Adam(method.latent_id.parameters(), 1e-3)
+    losses = []
+    for _ in range(30):
+        torch.manual_seed(1)
+        terms = method.objective(distil, found)
+        assert list(terms) == ["distillation"]
+        optimiser.zero_grad()
+        terms["distillation"].backward()
+        optimiser.step()
+        losses.append(terms["distillation"].item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize("size", [(8, 16), (32, 32)])
+def test_latent_id_takes_faces_of_one_size(size: tuple[int, int]) -> None:
+    net = LatentId(4, (16, 24), 8)
+    assert net(torch.randn(3, 4, LATENT_SIDE, LATENT_SIDE)).shape == (3, 8)
+    assert net.features(torch.randn(3, 4, LATENT_SIDE, LATENT_SIDE)).shape == (3, 24, 7, 7)
+
+
+def step(method: GroupPortrait, found: Given) -> Step:
+    return Step(**vars(found), prediction=found.noisy, maps=())
+
+
+def test_the_identity_loss_is_less_for_who_is_like_the_reference(models: Models, backbone: Backbone) -> None:
+    method = create(models, backbone)
+    first = step(method, given(method, backbone))
+    like = method._judged(first).detach().unsqueeze(2)  # (B, N, 1, D): the references are what is seen
+    people = first.batch.people
+    right = People({**people.features, "embedding": like}, people.given)
+    wrong = People({**people.features, "embedding": -like}, people.given)
+    near, far = (
+        method.loss(replace(first, batch=replace(first.batch, people=each)))["identity"] for each in (right, wrong)
+    )
+    kept = backbone.alphas[100] * method.settings.identity
+    assert near.item() == pytest.approx(0, abs=1e-5)
+    assert far.item() == pytest.approx(2 * kept.item(), rel=1e-4)
+
+
+def test_where_references_were_dropped_nobody_is_judged(models: Models, backbone: Backbone) -> None:
+    method = create(models, backbone)
+    assert method.loss(step(method, given(method, backbone, dropped=True)))["identity"] == 0
+
+
+def test_variants_leave_their_part_out(models: Models, backbone: Backbone) -> None:
+    without = create(models, backbone, "group_portrait-no_controller")
+    assert without.net is None
+    assert not [name for name, _ in without.named_parameters() if name.startswith("net.")]
+    plain = create(models, backbone, "group_portrait-no_latent_id")
+    assert "identity" not in plain.loss(step(plain, given(plain, backbone)))
+    loose = create(models, backbone, "group_portrait-no_mask_attention").eval()
+    assert loose.condition(given(loose, backbone).batch).faces.masks is None
