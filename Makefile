@@ -4,6 +4,7 @@
 # make bench   claims about speed, measured side by side
 # make check   ruff and mypy
 # make real    real photographs and published models, where ../shared/real is, through crawl to samples
+# make heart   train and rank the three systems at the heart of the project (an hour and a half)
 # make published   the larger run whose report is kept in reports/published (hours; resumes)
 # make pack    rebuild the world's model pack from nothing (hours; resumes)
 PYTHON ?= python3.11
@@ -17,7 +18,7 @@ KEEP_ARRAYS := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=42949672
 RUN := PATH="$(BIN):$$PATH" $(ONE_THREAD) $(KEEP_ARRAYS) DVC_NO_ANALYTICS=1
 USE := $(RUN) $(BIN)/python -m pipeline.settings use
 
-.PHONY: setup demo test test-flow bench check pack real published
+.PHONY: setup demo test test-flow bench check pack real heart published
 # What a failed command left half made must not count as made.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
@@ -45,6 +46,7 @@ test-flow: setup
 # Ratios of speed, measured side by side.
 bench: setup
 	$(RUN) $(BIN)/python -m tests.benchmarks
+	$(RUN) $(BIN)/python -m tests.benchmarks.identity_loss world
 
 check: setup
 	$(RUN) $(BIN)/ruff check .
@@ -61,12 +63,20 @@ real: setup .work/heads/ict.npz
 	mkdir -p $(@D)
 	$(RUN) $(BIN)/python -m pipeline.head.importers ict ../shared/real/heads/ict_facekit_light.npz $@
 
-# DVC reads the profile from params.yaml and nowhere else (dvc.yaml names the profile's file among the deps), so the line
-# is changed for the run; the trap puts it back however the run ends, but for a SIGKILL.
+# DVC reads the profile and its lists from params.yaml and nowhere else (dvc.yaml names the profile's file among the
+# deps), so these lines are changed for the run; the trap puts them back however the run ends, but for a SIGKILL.
+define REPRO
+@was=$$(mktemp) && cp params.yaml $$was; \
+trap 'cp $$was params.yaml; rm $$was' EXIT; trap 'exit 130' HUP INT TERM; \
+$(USE) $(1) > /dev/null && $(RUN) $(BIN)/dvc repro
+endef
+
+heart: setup
+	$(call REPRO,heart)
+	@echo "The report: $(CURDIR)/reports/latest/index.html"
+
 published: setup
-	@was=$$(sed -n 's/^profile: *//p' params.yaml); \
-	trap '$(USE) "$$was" > /dev/null' EXIT; trap 'exit 130' HUP INT TERM; \
-	$(USE) published > /dev/null && $(RUN) $(BIN)/dvc repro && $(RUN) $(BIN)/python -m stages.report --publish
+	$(call REPRO,published) && $(RUN) $(BIN)/python -m stages.report --publish
 
 pack: setup
 	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro

@@ -22,6 +22,8 @@ Section = TypeVar("Section")
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
+# DVC makes a stage of each entry, and reads them in params.yaml alone: `use` writes a profile's lists there.
+LISTS = ("methods", "fewer_references")
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ class Settings:
 
     profile: str
     models: Models
-    methods: tuple[str, ...]
+    methods: tuple[str, ...]  # trained: <method> or <method>-<variant>
+    fewer_references: tuple[str, ...]  # <method>-<n>_references: drawn by a trained method from n photos of a person
     bounds: tuple[str, ...]  # what is generated beside the methods: pipeline/bounds.py
     metrics: tuple[str, ...]
     world: World
@@ -194,6 +197,11 @@ class Settings:
     generate: Generate
     evaluate: Evaluate
     report: Report
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """All that draws the cases beside the bounds."""
+        return (*self.methods, *self.fewer_references)
 
     def parts(self) -> dict[str, str]:
         """The pretrained parts: the setting that names one -> its directory or file."""
@@ -214,10 +222,17 @@ def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
     base = _mapping(params)
     name = str(base.get("profile", ""))
     overrides = _mapping(profiles / f"{name}.yaml")
+    _check_lists(base, overrides, name, params)
     settings = build(Settings, merge(base, overrides, str(profiles / f"{name}.yaml")), str(params))
     if not settings.models.allow_non_commercial:
         licences.check(settings.parts())
     return settings
+
+
+def references_of(name: str) -> tuple[str, int | None]:
+    """The method of <method>-<n>_references, and n; None for a name that says nothing of references."""
+    found = re.fullmatch(r"(.+)-([1-9]\d*)_references", name)
+    return (found[1], int(found[2])) if found else (name, None)
 
 
 def merge(
@@ -289,7 +304,9 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def use(profile: str, params: Path = PARAMS, profiles: Path = PROFILES) -> None:
-    """Make `profile` the one that params.yaml names. The rest of the file, comments included, stays as it is.
+    """Make `profile` the one that params.yaml names, with its lists of what is trained and drawn.
+
+    The rest of the file, comments included, stays as it is.
 
     Raises:
         SettingsError: there is no such profile; the message names the closest one.
@@ -297,8 +314,20 @@ def use(profile: str, params: Path = PARAMS, profiles: Path = PROFILES) -> None:
     known = [path.stem for path in profiles.glob("*.yaml")]
     if profile not in known:
         raise SettingsError(f"no {profile}.yaml in {profiles}/{did_you_mean(profile, known)}")
-    text = re.sub(r"^profile:.*$", f"profile: {profile}", params.read_text(), count=1, flags=re.MULTILINE)
+    lists = {name: value for name, value in _mapping(profiles / f"{profile}.yaml").items() if name in LISTS}
+    text = params.read_text()
+    for name, value in {"profile": profile, **{name: f"[{', '.join(value)}]" for name, value in lists.items()}}.items():
+        text = re.sub(rf"^{name}:.*$(\n *- .*$)*", f"{name}: {value}", text, count=1, flags=re.MULTILINE)
     params.write_text(text)
+
+
+def _check_lists(base: Mapping[str, Any], overrides: Mapping[str, Any], profile: str, params: Path) -> None:
+    for name in LISTS:
+        if name in overrides and overrides[name] != base.get(name):
+            raise SettingsError(
+                f"{params}: {name} is {base.get(name)}, profile {profile} has {overrides[name]}; DVC reads only "
+                f"{params.name}: run `python -m pipeline.settings use {profile}`"
+            )
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Draw the benchmark's cases with one trained method, or make one of the bounds.
 
 Reads data/samples (cases, photos) and data/weights/<method>; writes data/images/<name>. Run
-`python -m stages.generate <name>`, a method or a bound (no_id, pasted_reference, other_photo, vae_roundtrip).
+`python -m stages.generate <name>`: a trained method, <method>-<n>_references for the same one with n photos of each
+person, or a bound (no_id, pasted_reference, other_photo, vae_roundtrip).
 """
 
 import argparse
@@ -9,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import actors, fairness, settings, shards
-from pipeline.backbone import adapter
+from pipeline.backbone import adapter, released
 from pipeline.benchmark import FILE, load
 from pipeline.bounds import BOUNDS
 from pipeline.errors import MissingInput, run
-from pipeline.generate.worker import Drawing, tasks, worker
+from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.samples.captions import normal
 
 DATA = Path("data")
@@ -22,13 +23,16 @@ DATA = Path("data")
 def main() -> None:
     """Check the fairness contract, then draw the shards that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="a trained method, or a bound")
+    parser.add_argument("name", help="a trained method, <method>-<n>_references, or a bound")
     name = parser.parse_args().name
     chosen, samples = settings.load(), DATA / "samples"
-    weights, out = DATA / "weights" / name, DATA / "images" / name
+    trained, how = fewer(name, chosen.generate)
+    weights, out = DATA / "weights" / trained, DATA / "images" / name
     if name not in BOUNDS and not (weights / adapter.CARD).exists():
-        raise MissingInput(f"no {adapter.CARD} in {weights}: run `python -m stages.train {name}` first")
-    drawing = Drawing(name, chosen.models, chosen.generate, samples / FILE, samples, weights, out)
+        raise MissingInput(f"no {adapter.CARD} in {weights}: run `python -m stages.train {trained}` first")
+    if name not in BOUNDS:
+        released.check_use(weights, chosen.models)
+    drawing = Drawing(name, chosen.models, how, chosen.shapes, samples / FILE, samples, weights, out)
     check(samples)
     fairness.check_recognisers(chosen.models)
     wanted = tasks(drawing)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SAY = "grep ^profile: params.yaml >> said"
+SAY = "grep -E '^(profile|methods):' params.yaml >> said"
 STUBS = {
     "dvc": f'{SAY}; [ -z "$DVC_FAILS" ] || exit 3; [ -z "$DVC_WAITS" ] || exec sleep 60',
     "python": f'[ "$2" = stages.report ] || exec {sys.executable} "$@"; {SAY}; echo "$@" >> said',
@@ -58,7 +58,7 @@ def test_a_published_run_keeps_its_report_and_puts_the_profile_back(checkout: Pa
     code, printed = finish(start(checkout, "published"))
     assert code == 0, printed
     said = (checkout / "said").read_text().splitlines()
-    assert said == ["profile: published", "profile: published", "-m stages.report --publish"]
+    assert said[::2] == ["profile: published", "profile: published", "-m stages.report --publish"]
     assert (checkout / "params.yaml").read_text() == before
 
 
@@ -66,7 +66,16 @@ def test_a_published_run_that_fails_keeps_no_report_and_puts_the_profile_back(ch
     before = (checkout / "params.yaml").read_text()
     code, _ = finish(start(checkout, "published", DVC_FAILS="yes"))
     assert code != 0
-    assert (checkout / "said").read_text().splitlines() == ["profile: published"]
+    assert (checkout / "said").read_text().splitlines()[0] == "profile: published"
+    assert (checkout / "params.yaml").read_text() == before
+
+
+def test_the_heart_is_three_systems_for_the_run_alone(checkout: Path) -> None:
+    before = (checkout / "params.yaml").read_text()
+    code, printed = finish(start(checkout, "heart"))
+    assert code == 0, printed
+    said = (checkout / "said").read_text().splitlines()
+    assert said == ["profile: heart", "methods: [uniportrait, hifi_portrait, group_portrait]"]
     assert (checkout / "params.yaml").read_text() == before
 
 

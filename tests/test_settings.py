@@ -30,7 +30,7 @@ def edit(project: Path, change: dict, name: str = "params.yaml") -> None:
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml")))
 def test_every_profile_loads(project: Path, profile: str) -> None:
-    edit(project, {"profile": profile})
+    settings.use(profile, project / "params.yaml", project / "profiles")
     assert load(project).profile == profile
 
 
@@ -53,7 +53,7 @@ def test_a_profile_replaces_hosts_as_a_whole(project: Path) -> None:
         ({"traain": {}}, "unknown setting traain; did you mean train?"),
         ({"world": {"people": "many"}}, "world.people must be a whole number, found 'many'"),
         ({"world": {"people": True}}, "world.people must be a whole number, found True"),
-        ({"methods": "uniportrait"}, "methods must be a list"),
+        ({"bounds": "no_id"}, "bounds must be a list"),
         ({"profile": "lunar"}, "lunar.yaml does not exist"),
     ],
 )
@@ -92,3 +92,20 @@ def test_a_profile_is_chosen_in_place(project: Path) -> None:
     assert (project / "params.yaml").read_text() == before.replace("profile: world", "profile: small")
     with pytest.raises(SettingsError, match="did you mean small"):
         settings.use("smal", project / "params.yaml", project / "profiles")
+
+
+def test_a_profile_brings_its_lists_and_another_one_its_own(project: Path) -> None:
+    params, profiles = project / "params.yaml", project / "profiles"
+    before = params.read_text()
+    (profiles / "slim.yaml").write_text("methods: [uniportrait]\nfewer_references: []\n")
+    (profiles / "wide.yaml").write_text("methods: [uniportrait, other]\nfewer_references: [uniportrait-1_references]\n")
+    settings.use("wide", params, profiles)
+    assert load(project).drawn == ("uniportrait", "other", "uniportrait-1_references")
+    settings.use("slim", params, profiles)
+    assert params.read_text() == before.replace("profile: world", "profile: slim")
+
+
+def test_lists_that_dvc_would_not_see_are_refused(project: Path) -> None:
+    (project / "profiles" / "world.yaml").write_text("methods: [other]\n")
+    with pytest.raises(SettingsError, match="settings use world"):
+        load(project)
