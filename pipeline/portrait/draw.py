@@ -1,0 +1,240 @@
+"""Draw pictures with a trained method: people by their photos, a prompt, seeds, and whatever else a user sets."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline import benchmark, settings, shards
+from pipeline.backbone import adapter, sample
+from pipeline.backbone.batch import Batch, Floats
+from pipeline.backbone.load import Backbone
+from pipeline.backbone.load import load as load_backbone
+from pipeline.errors import MissingInput, SettingsError, did_you_mean
+from pipeline.generate.compose import Composer, Layout, Scene, as_pixels
+from pipeline.method import Frozen, Method
+from pipeline.portrait import layout
+from pipeline.portrait.between import Between
+from pipeline.portrait.layout import Spot
+from pipeline.portrait.people import Album, read
+from pipeline.settings import Settings
+
+Photos = Sequence[Path | str]  # of one person
+CASES = Path("data/samples") / benchmark.FILE  # where the shared prior is
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set; None or nothing leaves it to params.yaml, the benchmark or the method."""
+
+    width: int | None = None  # pixels; that of the benchmark's cases of as many people
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    eta: float | None = None
+    layout: Sequence[Spot] = ()  # one per person, in the order of the people
+    masks: Photos = ()  # one picture per person, in the size of the wanted one: white where the person is wanted
+    interpolate: float | None = None  # one face, this share of the way from the first to the second person
+    scales: Mapping[str, float] = field(default_factory=dict)  # structure_scale, face_scale, ... as the method has them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same in every picture of a series."""
+
+    people: Sequence[Photos]
+    width: int
+    height: int
+    faces: int  # in the picture
+    layout: Layout | None
+    masks: Floats | None  # (N, H, W) in [0, 1]
+    settings: Any  # the method's own, with the scales that are asked for
+    method: Method
+    how: sample.Sampling
+
+
+class Portrait:
+    """A trained method, ready to draw."""
+
+    def __init__(self, name: str, method: Method, backbone: Backbone, params: Settings, cases: Path = CASES) -> None:
+        self._name, self._method, self._backbone, self._params, self._cases = name, method, backbone, params, cases
+        self._trained, self._frozen = method.settings, Frozen(params.models)
+        self._album = Album(params, self._frozen)
+        self._composer = Composer(method, backbone, self._frozen, params.shapes)
+
+    @classmethod
+    def load(cls, weights: Path | str, params: Settings | None = None, cases: Path = CASES) -> "Portrait":
+        """The method whose weights lie in a folder, on the backbone of params.yaml.
+
+        Args:
+            cases: the case list whose prior places people for a method that needs a layout and is given none.
+
+        Raises:
+            MissingInput: the weights, or a pretrained part, are not there.
+            SettingsError: the weights were made with another backbone.
+        """
+        params = params or settings.load()
+        card = read_card(Path(weights))
+        check_backbone(Path(weights), card, params.models.backbone)
+        backbone = load_backbone(params.models.backbone)
+        return cls(card["method"], adapter.load(Path(weights), backbone), backbone, params, cases)
+
+    def draw(self, people: Sequence[Photos], prompt: str, seed: int = 0, options: Options | None = None) -> Image.Image:
+        """One picture; the same seed, photos and words give the same one.
+
+        Args:
+            people: the photos of each person, best first.
+
+        Raises:
+            MissingInput: a photo cannot be read or shows no face; a layout is needed and there is none.
+            SettingsError: an option does not fit the method, the number of people, or its range.
+        """
+        return next(self.series(people, prompt, [seed], options))
+
+    def series(
+        self, people: Sequence[Photos], prompt: str, seeds: Sequence[int], options: Options | None = None
+    ) -> Iterator[Image.Image]:
+        """A picture per seed, each the one that `draw` gives for that seed."""
+        plan = self._plan(people, options or Options())
+        known = [self._composer.learn(self._album.references(photos)) for photos in plan.people]
+        for seed in seeds:  # one by one: sums in a batch are rounded otherwise, and a seed is to mean one picture
+            places = self._layout(plan, seed)
+            batch = self._composer.batch([Scene(prompt, plan.width, plan.height, known, places, plan.masks)])
+            yield self._drawn(plan, batch, seed)
+
+    def _plan(self, people: Sequence[Photos], options: Options) -> Plan:
+        faces = count_faces(people, options)
+        width, height = self._size(faces, options)
+        masks = read_masks(options.masks, width, height) if options.masks else None
+        people, spots, masks = from_left_to_right(people, options.layout, masks)
+        places = tuple(layout.place(spot, (width, height), self._frozen.head) for spot in spots) or None
+        own, method = scaled(self._trained, options.scales, self._name), self._method
+        if options.interpolate is not None:
+            method = Between(method, self._backbone, self._name, options.interpolate)
+        return Plan(people, width, height, faces, places, masks, own, method, self._sampling(options))
+
+    def _size(self, faces: int, options: Options) -> tuple[int, int]:
+        canvas = benchmark.read_wanted(self._params.samples.benchmark).canvas
+        usual = canvas.get(faces, (None, None))
+        width, height = options.width or usual[0], options.height or usual[1]
+        if not width or not height:
+            raise SettingsError(f"the benchmark has no picture of {faces} people: give width and height")
+        factor = self._backbone.factor
+        if width % factor or height % factor or min(width, height) < factor:
+            raise SettingsError(f"width and height must be multiples of {factor}, found {width} x {height}")
+        return width, height
+
+    def _sampling(self, options: Options) -> sample.Sampling:
+        asked = {name: getattr(options, name) for name in ("steps", "guidance", "eta")}
+        usual = {name: getattr(self._params.generate, name) for name in asked}
+        how = sample.Sampling(**{name: usual[name] if value is None else value for name, value in asked.items()})
+        if not 1 <= how.steps <= self._backbone.steps:
+            raise SettingsError(f"steps must be from 1 to {self._backbone.steps}, found {how.steps}")
+        if not 0 <= how.eta <= 1:
+            raise SettingsError(f"eta must be from 0 to 1, found {how.eta}")
+        return how
+
+    def _layout(self, plan: Plan, seed: int) -> Layout | None:
+        if plan.layout or not self._method.needs_layout:
+            return plan.layout
+        return layout.prior(self._cases, plan.faces, (plan.width, plan.height), seed, self._frozen.head)
+
+    def _drawn(self, plan: Plan, batch: Batch, seed: int) -> Image.Image:
+        self._method.settings = plan.settings  # here, because another series may have been drawn in between
+        if plan.masks is not None and not reads_masks(plan.method, batch):
+            raise SettingsError(f"{self._name} reads no masks: give a layout")
+        (picture,) = sample.draw(self._backbone, plan.method, batch, [seed], plan.how)
+        if not picture.isfinite().all():
+            raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
+        return Image.fromarray(as_pixels(picture))
+
+
+def read_card(weights: Path) -> dict[str, Any]:
+    """The card of trained weights.
+
+    Raises:
+        MissingInput: there is none.
+    """
+    path = weights / adapter.CARD
+    if not path.is_file():
+        trained = sorted(card.parent.name for card in weights.parent.glob(f"*/{adapter.CARD}"))
+        hint = f"; trained: {', '.join(trained)}" if trained else ""
+        raise MissingInput(f"no {path}: train the method (`python -m stages.train {weights.name}`){hint}")
+    return json.loads(path.read_text())
+
+
+def check_backbone(weights: Path, card: Mapping[str, Any], backbone: str) -> None:
+    """Raise a SettingsError where the weights are known to be made with another backbone."""
+    made_with = card.get("backbone_fingerprint")
+    if made_with and made_with != shards.directory_fingerprint(backbone):
+        raise SettingsError(
+            f"{weights} was trained on another backbone ({card.get('backbone')}) than models.backbone in params.yaml, "
+            f"{backbone}: name the one it was trained on, or train it again"
+        )
+
+
+def count_faces(people: Sequence[Photos], options: Options) -> int:
+    """How many faces the picture is to show.
+
+    Raises:
+        SettingsError: somebody has no photo, or layout, masks or interpolation are not for as many people.
+    """
+    if not people or not all(people):
+        raise SettingsError("give at least one person, and every person at least one photo")
+    if options.interpolate is not None and len(people) != 2:
+        raise SettingsError(f"an interpolation is between two persons, {len(people)} were given")
+    faces = len(people) if options.interpolate is None else 1
+    for name, given in (("layout", options.layout), ("masks", options.masks)):
+        if given and len(given) != faces:
+            raise SettingsError(f"{name}: one is needed for each face; the picture has {faces}, found {len(given)}")
+    return faces
+
+
+def from_left_to_right(
+    people: Sequence[Photos], spots: Sequence[Spot], masks: Floats | None
+) -> tuple[Sequence[Photos], Sequence[Spot], Floats | None]:
+    """People, spots and masks by the middle of their spots: methods have never seen them in another order."""
+    if len(spots) < 2:
+        return people, spots, masks
+    order = sorted(range(len(spots)), key=lambda number: sum(spots[number].box[0::2]))
+    mixed = None if masks is None else masks[order]
+    return [people[number] for number in order], [spots[number] for number in order], mixed
+
+
+def scaled(trained: Any, scales: Mapping[str, float], name: str) -> Any:
+    """A method's settings with other scales.
+
+    Raises:
+        SettingsError: the method has no such scale.
+    """
+    known = [each.name for each in fields(trained) if each.name.endswith("_scale")]
+    for scale in scales:
+        if scale not in known:
+            raise SettingsError(f"{name} has no {scale}{did_you_mean(scale, known)}")
+    return replace(trained, **scales)
+
+
+def read_masks(paths: Photos, width: int, height: int) -> Floats:
+    """Masks (N, H, W) in [0, 1], the mean of a picture's colours.
+
+    Raises:
+        MissingInput: one cannot be read.
+        SettingsError: one has another size than the picture.
+    """
+    found = [read(Path(path)) for path in paths]
+    for path, mask in zip(paths, found, strict=True):
+        if mask.shape[:2] != (height, width):
+            size = f"{mask.shape[1]} x {mask.shape[0]}"
+            raise SettingsError(
+                f"{path} is {size} pixels, the picture is to be {width} x {height}: masks need its size"
+            )
+    return (np.stack([mask.mean(-1) for mask in found]) / 255).astype(np.float32)
+
+
+def reads_masks(method: Method, batch: Batch) -> bool:
+    """Whether a batch's masks reach the method's layers."""
+    return getattr(method.condition(batch).faces, "masks", None) is batch.masks

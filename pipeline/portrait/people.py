@@ -1,0 +1,106 @@
+"""From a user's photos of a person to aligned references: found, fitted and cut out as the stages do it."""
+
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline.backbone.batch import Floats, Reference
+from pipeline.backbone.references import cut
+from pipeline.encoders.recogniser import align
+from pipeline.errors import MissingInput
+from pipeline.faces.find import Finder
+from pipeline.head import pose
+from pipeline.head.fit import Fit, basis_of, fit
+from pipeline.images import BadImage, Pixels, decode
+from pipeline.method import Frozen
+from pipeline.settings import Settings
+
+ORIENTATION = 0x0112  # the EXIF tag of how the camera was held
+QUARTERS = {3: 2, 6: 3, 8: 1}  # its value -> quarter turns to the left that put the photo upright
+
+
+@dataclass(frozen=True)
+class Face:
+    """A person's face in a photo; pixels of the photo."""
+
+    photo: Pixels  # (H, W, 3)
+    keypoints: Floats  # (5, 2)
+    landmarks: Floats  # (68, 2)
+
+
+class Album:
+    """Turns photos of a person into references.
+
+    Raises:
+        MissingInput: the detector, the landmark model or the recogniser is not there.
+    """
+
+    def __init__(self, params: Settings, frozen: Frozen) -> None:
+        self._finder = Finder(params.faces, params.models.recogniser_a)
+        self._recogniser, self._basis, self._shapes = frozen.recogniser, basis_of(frozen.head), params.shapes
+
+    def references(self, photos: Sequence[Path | str]) -> list[Reference]:
+        """References of one person, in the order of the photos. Of several faces in a photo the largest is taken.
+
+        Raises:
+            MissingInput: a photo is not there, is no image, or shows no face.
+        """
+        faces = [self._face(Path(photo)) for photo in photos]
+        points = np.stack([face.landmarks for face in faces]).astype(np.float64)
+        fitted = fit(points, np.zeros(len(faces), np.int64), self._basis, self._shapes)
+        crops = np.stack([align(face.photo, face.keypoints) for face in faces])
+        rows = _rows(faces, fitted, self._recogniser.embed(crops))
+        return [cut(face.photo, row) for face, row in zip(faces, rows, strict=True)]
+
+    def _face(self, path: Path) -> Face:
+        photo = read(path)
+        found = self._finder(photo)
+        if not len(found.boxes):
+            raise MissingInput(f"no face found in {path}: give a photo in which the face is upright, sharp and larger")
+        if len(found.boxes) > 1:
+            print(f"{path} shows {len(found.boxes)} faces: the largest is taken", file=sys.stderr)
+        largest = int(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1).argmax())
+        return Face(photo, found.keypoints[largest], found.landmarks[largest])
+
+
+def read(path: Path) -> Pixels:
+    """A photo or a mask (H, W, 3), upright: cameras store how they were held, and detectors find no face on its side.
+
+    Raises:
+        MissingInput: it is not there, or not an image that may be decoded.
+    """
+    try:
+        data = path.read_bytes()
+        return np.ascontiguousarray(np.rot90(decode(data), QUARTERS.get(_orientation(data), 0)))
+    except (OSError, BadImage) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MissingInput(f"cannot read {path}: {reason}") from error
+
+
+def _orientation(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        return int(image.getexif().get(ORIENTATION, 1))
+
+
+def _rows(faces: Sequence[Face], fitted: Fit, embeddings: Floats) -> list[dict[str, Any]]:
+    """What `cut` reads of rows of records.face_struct."""
+    turned = pose.angles(fitted.rotation)
+    return [
+        {
+            "keypoints": face.keypoints,
+            "landmarks": face.landmarks,
+            "embedding": embeddings[number],
+            "shape": fitted.shape[0],
+            "expression": fitted.expression[number],
+            **dict(zip(("yaw", "pitch", "roll"), turned[number].tolist(), strict=True)),
+            "scale": float(fitted.scale[number]),
+            "translation": fitted.translation[number].tolist(),
+        }
+        for number, face in enumerate(faces)
+    ]
