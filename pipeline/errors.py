@@ -4,6 +4,7 @@ LikenessError
 ├── SettingsError      a setting is unknown, misspelt or of the wrong type
 ├── LicenceError       a part's licence is not known to allow what the run is for
 ├── MissingInput       a weight file, model directory or input folder is not there, or is empty
+├── WeightsError       a file of published weights is not in the layout of the method that it is given for
 ├── ShardError         a shard is corrupt or does not have the columns it must have
 ├── StorageError       the disk is full or a folder cannot be written
 ├── ClusterError       there is no Ray to connect to, or its workers keep dying
@@ -33,6 +34,10 @@ class LicenceError(LikenessError):
 
 class MissingInput(LikenessError):
     """A weight file, model directory or input folder is not there, or is empty."""
+
+
+class WeightsError(LikenessError):
+    """A file of published weights is not in the layout of the method that it is given for, or is not safe to read."""
 
 
 class ShardError(LikenessError):
