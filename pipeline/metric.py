@@ -9,11 +9,12 @@ Table columns, sort direction, axis labels and the report's definitions come fro
 changes under its name: it gets a new version.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 Floats = NDArray[np.floating]
 
@@ -77,6 +78,20 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Held:
+    """How a head is held, or how M heads are; the three sizes then begin with M."""
+
+    rotation: Floats  # (3, 3) from head axes to viewer axes, pipeline/head/camera.py
+    expression: Floats  # (E,) weights of the 3D head, from 0 to 1
+    landmarks: Floats  # (68, 2) pixels of the image, iBUG order
+    eyes: Floats  # pixels between the outer corners of the eyes, were the head seen from the front
+
+    def __getitem__(self, index: int) -> "Held":
+        """One of M heads."""
+        return Held(self.rotation[index], self.expression[index], self.landmarks[index], self.eyes[index])
+
+
+@dataclass(frozen=True)
 class Person:
     """Who a place in a case asks for. Embeddings per encoder are of unit length."""
 
@@ -84,6 +99,7 @@ class Person:
     references: Mapping[str, Floats]  # encoder -> (R, D), the photographs that the generator was given
     held_out: Mapping[str, Floats]  # encoder -> (H, D), other photographs of the person, only scored against
     box: Floats | None = None  # (4,) where the layout wants the face, x1 y1 x2 y2 in pixels; None without a layout
+    held: Held | None = None  # how the layout wants the head held, with this person's shape; None without a layout
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,7 @@ class Evidence:
     faces: Mapping[str, Floats]  # encoder -> (M, D)
     matched: NDArray[np.intp]  # (N,)
     prompt_cosine: float = 0.0  # of the image-text model, between image and prompt
+    held: Held | None = None  # of the M faces, as measured in the image; None where nothing is wanted of it
 
     @property
     def found(self) -> int:
@@ -139,6 +156,32 @@ def per_person(name: str, values: Floats, evidence: Evidence, absent: float, enc
 def mean_of(values: Mapping[str, Floats]) -> Floats:
     """The mean over encoders."""
     return np.mean(list(values.values()), axis=0)
+
+
+def in_places(evidence: Evidence) -> NDArray[np.intp]:
+    """For each place of the layout the face (index, or -1) that stands in it, whoever it shows; empty without a layout.
+
+    Faces are dealt out to places one to one so that the sum of the overlaps is largest. `matched` deals them out by
+    likeness instead: people who have changed places are still held as their places were to be.
+    """
+    places = [person.box for person in evidence.people if person.box is not None]
+    if len(places) < len(evidence.people):
+        return np.empty(0, np.intp)
+    shared = np.stack([overlap(place, evidence.boxes) for place in places])
+    filled = np.full(len(places), -1, np.intp)
+    for place, face in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
+        filled[place] = face if shared[place, face] > 0 else -1
+    return filled
+
+
+def per_place(evidence: Evidence, error: Callable[[Held, Held], float]) -> list[float]:
+    """`error(wanted, found)` of the face in each place, LEFT_OUT where there is none; empty without a layout."""
+    found = evidence.held
+    wanted = [person.held for person in evidence.people]
+    return [
+        LEFT_OUT if face < 0 or found is None or (how := wanted[slot]) is None else error(how, found[int(face)])
+        for slot, face in enumerate(in_places(evidence))
+    ]
 
 
 def overlap(box: Floats, boxes: Floats) -> Floats:

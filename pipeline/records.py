@@ -303,7 +303,7 @@ FEATURES = pa.schema(
     ]
 )
 
-# data/scores/real, faces-*.parquet: the faces of test people as the scoring recognisers see them
+# data/scores/real, faces-*.parquet: the faces of test people as the scoring recognisers see them, and their landmarks
 REAL_FACES = pa.schema(
     [
         ("face_id", pa.string()),
@@ -311,5 +311,6 @@ REAL_FACES = pa.schema(
         ("identity_id", pa.string()),
         ("embedding_b", pa.list_(pa.float32())),
         ("embedding_c", pa.list_(pa.float32())),
+        ("landmarks", LANDMARKS),
     ]
 )

@@ -67,7 +67,7 @@ def main() -> None:
         for kind in ("scores", "found", "features"):
             shards.remove_stale(SCORES / name, kind, tasks)
     todo = [task.inputs for name, tasks in scored.items() for task in shards.missing(SCORES / name, "scores", tasks)]
-    scorer = partial(ScoreWorker, params.models, params.evaluate, params.metrics, str(SAMPLES), str(SCORES))
+    scorer = partial(ScoreWorker, params, str(SAMPLES), str(SCORES))
     list(actors.map_shards(scorer, todo, "evaluate"))
     for name in names:
         shards.write_metrics(SCORES / name, summary.of(SCORES / name))

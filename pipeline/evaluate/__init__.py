@@ -1,1 +1,1 @@
-"""evaluate: find and embed the faces of generated images, assign them to people, and let every metric score them."""
+"""evaluate: find, embed and measure faces of generated images, assign them to people, let every metric score."""

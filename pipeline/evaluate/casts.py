@@ -1,38 +1,50 @@
-"""The people of a case as a metric sees them: embeddings of their references and held-out photographs."""
+"""The people of a case as a metric sees them: embeddings of their photographs, and where a layout wants them how."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import shards
-from pipeline.benchmark import Case, Shot
+from pipeline import records, shards
+from pipeline.benchmark import Case, Place, Shot
 from pipeline.benchmark import Person as Wanted
 from pipeline.errors import MissingInput
 from pipeline.evaluate.matching import calibrate
-from pipeline.metric import ENCODERS, Calibration, Floats, Person
+from pipeline.metric import ENCODERS, Calibration, Floats, Held, Person
+
+# A place, and the landmarks (R, 68, 2) of a person's references, to how that person is to be held there.
+Hold = Callable[[Place, Floats], Held]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The test people's real faces: face id -> embedding, per encoder, and the encoders' scales."""
+    """The test people's real faces: face id -> embedding, per encoder, and the encoders' scales; and -> landmarks."""
 
     embeddings: Mapping[str, Mapping[str, Floats]]
     calibration: Mapping[str, Calibration]
+    landmarks: Mapping[str, Floats]  # (68, 2)
 
-    def cast(self, case: Case, protocol: str) -> list[Person]:
+    def cast(self, case: Case, protocol: str, hold: Hold) -> list[Person]:
         """The people of a case, with their places where the protocol gives a layout."""
-        boxes = [np.array(place.box) for place in case.layout] if protocol == "layout" else [None] * len(case.people)
-        return [self.person(who, box) for who, box in zip(case.people, boxes, strict=True)]
+        people = [self.person(who) for who in case.people]
+        if protocol != "layout":
+            return people
+        return [
+            replace(person, box=np.array(place.box), held=hold(place, self._marked(who.references)))
+            for person, who, place in zip(people, case.people, case.layout, strict=True)
+        ]
 
-    def person(self, who: Wanted, box: Floats | None = None) -> Person:
-        """One person of a case.
+    def person(self, who: Wanted) -> Person:
+        """One person of a case, without a place.
 
         Raises:
             MissingInput: a photograph of theirs is not among the test samples.
         """
-        return Person(who.identity_id, self._stack(who.references), self._stack(who.held_out), box)
+        return Person(who.identity_id, self._stack(who.references), self._stack(who.held_out))
+
+    def _marked(self, shots: Sequence[Shot]) -> Floats:
+        return np.stack([self.landmarks[shot.face_id] for shot in shots])
 
     def _stack(self, shots: Sequence[Shot]) -> dict[str, Floats]:
         try:
@@ -52,6 +64,7 @@ def read_gallery(folder: Path) -> Gallery:
     return Gallery(
         {name: dict(zip(faces, values, strict=True)) for name, values in embeddings.items()},
         {name: calibrate(values, people) for name, values in embeddings.items()},
+        dict(zip(faces, records.matrix(table["landmarks"]).reshape(-1, records.POINTS, 2), strict=True)),
     )
 
 

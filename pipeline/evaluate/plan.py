@@ -11,6 +11,8 @@ from pipeline.settings import Settings
 # The folder below data/scores that holds what the models see in the test photos.
 REAL = "real"
 CODE = ("pipeline/evaluate", "pipeline/metric", "pipeline/encoders", "pipeline/images")
+# What poses are measured with.
+POSE_CODE = ("pipeline/faces/find", "pipeline/faces/fan", "pipeline/head")
 
 
 def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
@@ -40,7 +42,8 @@ def score_tasks(
         [task.key for task in real],
         benchmark.load(samples / benchmark.FILE).hash,
         params.metrics,
-        shards.code_version(*(f"pipeline/metrics/{name}" for name in params.metrics)),
+        _pose_parts(params),
+        shards.code_version(*POSE_CODE, *(f"pipeline/metrics/{name}" for name in params.metrics)),
     )
     shuffled = method not in params.bounds
     tasks = []
@@ -48,6 +51,13 @@ def score_tasks(
         key = shards.fingerprint(path.name, made_by, shuffled)
         tasks.append(shards.Task(key, ScoreTask(key, method, str(path), shuffled)))
     return tasks
+
+
+def _pose_parts(params: Settings) -> list[object]:
+    """The landmark model, the head, and how it is fitted."""
+    elsewhere = params.faces.landmarks == "face_alignment"
+    model = shards.directory_fingerprint(params.faces.landmark_weights if elsewhere else params.models.recogniser_a)
+    return [params.faces.landmarks, model, shards.file_fingerprint([Path(params.models.head)]), params.shapes]
 
 
 def _models(params: Settings) -> list[str]:

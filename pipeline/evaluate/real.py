@@ -53,6 +53,7 @@ class RealWorker:
                 "photo_id": row["photo_id"],
                 "identity_id": face["identity_id"],
                 **{f"embedding_{name}": embeddings[name][index].tolist() for name in ENCODERS},
+                "landmarks": face["landmarks"],
             }
             for index, face in enumerate(row["faces"])
         ]

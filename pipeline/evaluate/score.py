@@ -13,9 +13,10 @@ from pipeline.benchmark import Case, load
 from pipeline.evaluate.casts import Gallery, read_gallery, strangers
 from pipeline.evaluate.matching import assign
 from pipeline.evaluate.observe import FaceObserver, Found, TextObserver
+from pipeline.evaluate.poses import PoseObserver
 from pipeline.images import decode
-from pipeline.metric import ENCODERS, Evidence, Floats, Person, Score, mean_of
-from pipeline.settings import Evaluate, Models
+from pipeline.metric import ENCODERS, Evidence, Floats, Held, Person, Score, mean_of
+from pipeline.settings import Settings
 
 SHUFFLED = "shuffled_id"
 NOTHING = np.empty((0, 4))
@@ -39,14 +40,16 @@ class Seen:
     faces: Found
     feature: Floats | None  # of the image-text model
     prompt_cosine: float
+    held: Held | None  # how the faces are held; None without a layout
 
 
 class ScoreWorker:
     """Writes features-, found- and scores-<key>.parquet of one shard of images."""
 
-    def __init__(self, models: Models, settings: Evaluate, metrics: Sequence[str], samples: str, scores: str) -> None:
-        self._faces, self._text = FaceObserver(models, settings), TextObserver(models)
-        self._metrics = [module for name in metrics if hasattr(module := plugins.load("metrics", name), "score")]
+    def __init__(self, params: Settings, samples: str, scores: str) -> None:
+        self._faces, self._text = FaceObserver(params.models, params.evaluate), TextObserver(params.models)
+        self._poses = PoseObserver(params.models, params.faces, params.shapes)
+        self._metrics = [module for name in params.metrics if hasattr(module := plugins.load("metrics", name), "score")]
         self._scores = Path(scores)
         self._gallery = read_gallery(self._scores / "real")
         cases = load(Path(samples) / "cases.json").cases
@@ -60,7 +63,7 @@ class ScoreWorker:
             case = self._cases[row["case_id"]]
             head = {"case_id": case.case_id, "protocol": row["protocol"]}
             seen = self._look(row, case.prompt)
-            asked = evidence(seen, self._gallery.cast(case, row["protocol"]), self._gallery)
+            asked = evidence(seen, self._gallery.cast(case, row["protocol"], self._poses.wanted), self._gallery)
             scores += list(self._rows(head | {"method": task.method}, case, asked))
             if task.shuffled and case.case_id in self._strangers:
                 scores += self._shuffled(head | {"method": f"{SHUFFLED}:{task.method}"}, seen, case)
@@ -80,12 +83,15 @@ class ScoreWorker:
     def _look(self, row: Mapping[str, Any], prompt: str) -> Seen:
         data = (row["image"] or {}).get("bytes")
         if row["reject"] is not None or not data:
-            return Seen(False, nothing(self._gallery), None, 0.0)
+            return Seen(False, nothing(self._gallery), None, 0.0, None)
         pixels = decode(data)
         feature = self._text.image(pixels)
         if prompt not in self._prompts:
             self._prompts[prompt] = self._text.text(prompt)
-        return Seen(True, self._faces(pixels), feature, float(feature @ self._prompts[prompt]))
+        faces = self._faces(pixels)
+        # Nothing is wanted of a pose without a layout, and measuring one costs a third of all else.
+        held = self._poses(pixels, faces.boxes) if row["protocol"] == "layout" else None
+        return Seen(True, faces, feature, float(feature @ self._prompts[prompt]), held)
 
     def _rows(self, head: Mapping[str, str], case: Case, asked: Evidence) -> Iterator[dict[str, Any]]:
         names = [person.identity_id for person in case.people]
@@ -103,7 +109,7 @@ def evidence(seen: Seen, people: Sequence[Person], gallery: Gallery) -> Evidence
     """Assign the faces of an image to people, by their references: what is scored against chooses nothing."""
     blank = Evidence(
         people, gallery.calibration, seen.present, seen.faces.boxes, seen.faces.embeddings, np.empty(0, np.intp),
-        seen.prompt_cosine,
+        seen.prompt_cosine, seen.held,
     )  # fmt: skip
     similarity = blank.calibrated({name: blank.to_references(name) for name in ENCODERS})
     return replace(blank, matched=assign(similarity))

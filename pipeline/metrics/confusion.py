@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from pipeline.metric import ENCODERS, LEFT_OUT, WHOLE_IMAGE, Card, Evidence, Floats, Score, cosines, overlap, per_person
+from pipeline.metric import (
+    ENCODERS,
+    LEFT_OUT,
+    WHOLE_IMAGE,
+    Card,
+    Evidence,
+    Floats,
+    Score,
+    cosines,
+    mean_of,
+    overlap,
+    per_person,
+)
 
 _FEWEST = 2
 # A face belongs to a place of the layout when the overlap of the two boxes is at least this.
@@ -51,6 +63,20 @@ CARDS = (
         least_people=_FEWEST,
     ),
     Card(
+        "blending_raw",
+        "Blended, look-alikes too",
+        "Mean cosine of the assigned face to held-out photographs of the other people of the case, mean of B and C: "
+        "M_Bld of WithAnyone, arXiv 2510.14975, in which look-alikes count as blended. People without a face are left "
+        "out and counted.",
+        "cosine",
+        "lower",
+        -1,
+        1,
+        absent="is left out",
+        detail=True,
+        least_people=_FEWEST,
+    ),
+    Card(
         "duplicate",
         "Doubled",
         "Share of images in which two faces pass for one person: the mean over B and C of their cosine less the "
@@ -72,7 +98,10 @@ def score(evidence: Evidence) -> list[Score]:
         return []
     wrong = _closest_is_another(evidence)
     scores = per_person("confusion", wrong, evidence, LEFT_OUT)
-    scores += per_person("blending", np.mean([_blend(evidence, name) for name in ENCODERS], 0), evidence, LEFT_OUT)
+    raw = {name: _to_others(evidence, name) for name in ENCODERS}
+    own = {name: values - _alike(evidence, name)[:, None] for name, values in raw.items()}
+    scores += per_person("blending", mean_of(own), evidence, LEFT_OUT)
+    scores += per_person("blending_raw", mean_of(raw), evidence, LEFT_OUT)
     scores += _swaps(evidence, wrong)
     return [*scores, Score("duplicate", WHOLE_IMAGE, float(_doubled(evidence)), not evidence.present, "b+c")]
 
@@ -84,14 +113,17 @@ def _closest_is_another(evidence: Evidence) -> Floats:
     return (similarity < best).astype(np.float64)
 
 
-def _blend(evidence: Evidence, encoder: str) -> Floats:
-    """(N, M): a face's similarity to the other people, less what those have in common with the person it stands for."""
+def _to_others(evidence: Evidence, encoder: str) -> Floats:
+    """(N, M): a face's mean similarity to the people of the case but the one it stands for."""
     to_faces = evidence.to_held_out(encoder)
+    return (to_faces.sum(0) - to_faces) / (len(to_faces) - 1)
+
+
+def _alike(evidence: Evidence, encoder: str) -> Floats:
+    """(N,): how much a person's real photographs are like those of the others."""
     held_out = [person.held_out[encoder] for person in evidence.people]
     real = np.array([[cosines(one, other).mean() for other in held_out] for one in held_out])
-    others = len(held_out) - 1
-    to_others = (to_faces.sum(0) - to_faces) / others
-    return to_others - ((real.sum(1) - np.diag(real)) / others)[:, None]
+    return (real.sum(1) - np.diag(real)) / (len(held_out) - 1)
 
 
 def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:

@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 
+from pipeline.benchmark import Place
 from pipeline.errors import MissingInput
 from pipeline.evaluate.casts import Gallery, strangers
-from pipeline.metric import Calibration
+from pipeline.metric import Calibration, Held
 from tests import fairness_data
 
 SCALE = Calibration(0.0, 1.0, 0.5)
+MARKS = {f"{name}{number}-0": np.full((68, 2), ord(name) + 0.1 * number) for name in "ab" for number in range(5)}
+
+
+def hold(place: Place, references: np.ndarray) -> Held:
+    """What was asked of it, written where it can be read again."""
+    return Held(np.eye(3), np.zeros(0), references, np.array(place.box[0]))
 
 
 def test_strangers_share_nobody() -> None:
@@ -38,19 +45,29 @@ def test_references_and_held_out_come_from_the_right_photos() -> None:
     case = fairness_data.case("a")
     shots = [*case.people[0].references, *case.people[0].held_out]
     vectors = {shot.face_id: np.eye(8)[index] for index, shot in enumerate(shots)}
-    person = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}).cast(case, "layout")[0]
+    person = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS).cast(case, "layout", hold)[0]
     assert person.references["b"].argmax(1).tolist() == [0, 1]
     assert person.held_out["c"].argmax(1).tolist() == [2, 3]
     assert person.box is not None
     assert person.box.tolist() == list(case.layout[0].box)
 
 
+def test_a_person_is_held_as_the_place_wants_it_with_the_shape_of_the_references_alone() -> None:
+    case = fairness_data.case("a", "b")
+    vectors = {face: np.eye(4)[0] for face in MARKS}
+    gallery = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS)
+    for person, who, place in zip(gallery.cast(case, "layout", hold), case.people, case.layout, strict=True):
+        assert person.held is not None
+        assert person.held.landmarks[:, 0, 0].tolist() == [MARKS[shot.face_id][0, 0] for shot in who.references]
+        assert person.held.eyes == place.box[0]
+
+
 def test_free_cases_have_no_places() -> None:
     case = fairness_data.case("a")
     vectors = {shot.face_id: np.eye(4)[0] for shot in (*case.people[0].references, *case.people[0].held_out)}
-    assert Gallery({"b": vectors, "c": vectors}, {}).cast(case, "free")[0].box is None
+    assert Gallery({"b": vectors, "c": vectors}, {}, {}).cast(case, "free", hold)[0].box is None
 
 
 def test_a_face_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingInput, match="run the samples stage again"):
-        Gallery({"b": {}, "c": {}}, {}).cast(fairness_data.case("a"), "free")
+        Gallery({"b": {}, "c": {}}, {}, {}).cast(fairness_data.case("a"), "free", hold)

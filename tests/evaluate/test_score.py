@@ -14,17 +14,25 @@ from pipeline.errors import MissingInput
 from pipeline.evaluate import folder, plan, summary
 from pipeline.evaluate.real import RealWorker
 from pipeline.evaluate.score import ScoreWorker
+from pipeline.head.model import load_head
 from tests import fairness_data, toy_pack
 from tests.backbone import tiny
 
 BLUE = {"a": 0, "b": 85, "c": 170, "d": 255}
 LEFT, RIGHT = (1, 1), (5, 1)  # cells of the layout's two places
+NEUTRAL = (0.0,) * len(load_head(settings.load().models.head).expression)
+
+
+def laid_out(case: Case) -> Case:
+    """With expressions of the pack's head."""
+    return replace(case, layout=tuple(replace(place, expression=NEUTRAL) for place in case.layout))
+
+
 CASES = [
-    fairness_data.case("a", "b", index=0),
-    fairness_data.case("c", "d", index=1),
-    fairness_data.case("a", "c", index=2),
+    laid_out(fairness_data.case(*names, index=index))
+    for index, names in enumerate([("a", "b"), ("c", "d"), ("a", "c")])
 ]
-METRICS = ("identity", "headcount", "confusion", "prompt")
+METRICS = ("identity", "headcount", "confusion", "layout", "pose", "expression", "landmarks", "prompt")
 
 
 def picture(cells: dict[tuple[int, int], int], seed: int = 0) -> np.ndarray:
@@ -36,6 +44,7 @@ def sample(name: str, number: int) -> dict:
         "face_id": f"{name}{number}-0", "identity_id": f"{name}", "box": [64.0, 32.0, 96.0, 64.0],
         "keypoints": [64 + 32 * share if index % 2 == 0 else 32 + 32 * share
                       for index, share in enumerate(np.ravel(toy_pack.KEYPOINTS))],
+        "landmarks": ([64, 32] + 32 * toy_pack.landmark_shares()).ravel().tolist(),
     }  # fmt: skip
     data = images.encode_png(picture({(2, 1): BLUE[name]}, seed=number))
     row = {"photo_id": f"{name}{number}", "image": {"bytes": data, "path": "p.png"}, "width": 256, "height": 128}
@@ -56,7 +65,9 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
     tiny.clip(models / "clip")
     toy_pack.write(models / "faces")
     loaded, faces = settings.load(), str(models / "faces")
-    chosen = replace(loaded.models, recogniser_b=faces, recogniser_c=faces, image_text=str(models / "clip"))
+    chosen = replace(
+        loaded.models, recogniser_a=faces, recogniser_b=faces, recogniser_c=faces, image_text=str(models / "clip")
+    )
     return replace(loaded, models=chosen, metrics=METRICS, evaluate=replace(loaded.evaluate, detector_size=256))
 
 
@@ -86,7 +97,7 @@ def score(root: Path, params: settings.Settings, method: str = "ours") -> None:
     real = plan.real_tasks(params, root / "samples")
     for task in shards.missing(root / "scores" / "real", "faces", real):
         RealWorker(params.models, params.evaluate, str(root / "scores" / "real"))(task.inputs)
-    worker = ScoreWorker(params.models, params.evaluate, params.metrics, str(root / "samples"), str(root / "scores"))
+    worker = ScoreWorker(params, str(root / "samples"), str(root / "scores"))
     for task in plan.score_tasks(params, method, root / "samples", root / "images", real):
         worker(task.inputs)
 
@@ -140,6 +151,20 @@ def test_without_a_layout_there_are_no_swaps(data: Path) -> None:
     assert values(data, "swap", 0, "free") == []
 
 
+def test_faces_are_measured_in_their_places_whoever_they_show(data: Path) -> None:
+    right, swapped = (values(data, "pose_error", case, "layout") for case in (0, 1))
+    assert np.isfinite(right).all()
+    assert right == pytest.approx(swapped)
+    assert len(values(data, "expression_error", 1, "layout")) == len(values(data, "landmark_nme", 1, "layout")) == 2
+
+
+def test_poses_without_a_layout_are_not_measured_and_without_an_image_are_missing(data: Path) -> None:
+    for metric in ("layout_iou", "pose_error", "pose_met", "expression_error", "landmark_nme"):
+        assert values(data, metric, 0, "free") == []
+    assert values(data, "pose_met", 2, "layout") == values(data, "landmarks_met", 2, "layout") == [0.0, 0.0]
+    assert np.isnan(values(data, "pose_error", 2, "layout")).all()
+
+
 def test_shuffled_casts_are_scored_per_person_and_lower(data: Path) -> None:
     shuffled = values(data, "sim_heldout", 0, "layout", "shuffled_id:ours")
     assert len(shuffled) == 2
@@ -166,6 +191,28 @@ def test_other_settings_make_other_shards(data: Path, params: settings.Settings)
     fewer = replace(params, metrics=("identity",))
     keys = [plan.score_tasks(each, "ours", data / "samples", data / "images", real)[0].key for each in (params, fewer)]
     assert keys[0] != keys[1]
+
+
+def test_another_head_fit_or_landmark_model_makes_other_scores(
+    data: Path, params: settings.Settings, tmp_path: Path
+) -> None:
+    real = plan.real_tasks(params, data / "samples")
+    (tmp_path / "head.npz").write_bytes(Path(params.models.head).read_bytes() + b" ")
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "marks" / "2DFAN4.pth.tar").write_bytes(b"weights")
+    others = [
+        replace(params, models=replace(params.models, head=str(tmp_path / "head.npz"))),
+        replace(params, models=replace(params.models, recogniser_a=settings.load().models.recogniser_a)),
+        replace(params, shapes=replace(params.shapes, iterations=9)),
+        replace(
+            params,
+            faces=replace(params.faces, landmarks="face_alignment", landmark_weights=str(tmp_path / "marks")),
+        ),
+    ]
+    keys = {
+        plan.score_tasks(each, "ours", data / "samples", data / "images", real)[0].key for each in (params, *others)
+    }
+    assert len(keys) == 5
 
 
 def test_summaries(data: Path) -> None:

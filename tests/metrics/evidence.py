@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.metric import ENCODERS, Calibration, Evidence, Person
+from pipeline.head.camera import rotation
+from pipeline.metric import ENCODERS, Calibration, Evidence, Held, Person
 
 SCALE = Calibration(stranger=0.0, same=0.8, threshold=0.4)
 
@@ -25,22 +26,50 @@ def random_units(rng: np.random.Generator, count: int, size: int = 8) -> np.ndar
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def person(name: str, held_out: Sequence[np.ndarray], references: Sequence[np.ndarray], box=None) -> Person:
+def held(yaw=0.0, pitch=0.0, roll=0.0, expression=(0.0, 0.0), landmarks=None, eyes=20.0) -> Held:
+    """How one head is held; its landmarks lie on a grid of 68 pixels."""
+    points = np.mgrid[:4, :17].reshape(2, 68).T.astype(np.float64) if landmarks is None else landmarks
+    return Held(rotation(yaw, pitch, roll), np.array(expression), points, np.array(eyes))
+
+
+def together(*heads: Held) -> Held:
+    """How the M faces of an image are held."""
+    fields = ("rotation", "expression", "landmarks", "eyes")
+    return Held(*(np.stack([getattr(head, field) for head in heads]) for field in fields))
+
+
+def placed(wanted: Sequence[Held], found: Sequence[Held], places: Sequence, boxes: Sequence) -> Evidence:
+    """People to be held as `wanted` in `places`, and faces held as `found` in `boxes`; nobody is assigned a face."""
+    cast = [
+        person(f"p{index}", [turned(0)], [turned(0)], place, how)
+        for index, (place, how) in enumerate(zip(places, wanted, strict=True))
+    ]
+    seen = np.tile(turned(0), (len(found), 1))
+    return evidence(cast, seen, [-1] * len(cast), boxes, held=together(*found) if found else None)
+
+
+def random_held(rng: np.random.Generator) -> Held:
+    angles = rng.uniform(-90, 90, 3)
+    return held(*angles, rng.uniform(size=2), rng.uniform(0, 100, (68, 2)), rng.uniform(10, 40))
+
+
+def person(name: str, held_out: Sequence[np.ndarray], references: Sequence[np.ndarray], box=None, how=None) -> Person:
     return Person(
         name,
         {encoder: np.stack(references) for encoder in ENCODERS},
         {encoder: np.stack(held_out) for encoder in ENCODERS},
         None if box is None else np.array(box, np.float64),
+        how,
     )
 
 
-def evidence(people, faces, matched, boxes=None, present=True, prompt_cosine=0.0, scale=SCALE) -> Evidence:
+def evidence(people, faces, matched, boxes=None, present=True, prompt_cosine=0.0, scale=SCALE, held=None) -> Evidence:
     """`faces` (M, D) are what both encoders see, or a mapping of encoder to that."""
     seen = faces if isinstance(faces, dict) else {name: np.asarray(faces, np.float64) for name in ENCODERS}
     count = len(seen["b"])
     places = np.zeros((count, 4)) if boxes is None else np.array(boxes, np.float64).reshape(-1, 4)
     return Evidence(
-        people, dict.fromkeys(ENCODERS, scale), present, places, seen, np.array(matched, np.intp), prompt_cosine
+        people, dict.fromkeys(ENCODERS, scale), present, places, seen, np.array(matched, np.intp), prompt_cosine, held
     )
 
 
@@ -53,13 +82,18 @@ def nobody(people) -> Evidence:
 def random_case(rng: np.random.Generator, people: int = 3, faces: int = 3) -> Evidence:
     """A case with everything random, two held-out photographs and two references per person."""
     cast = [
-        person(f"p{index}", random_units(rng, 2), random_units(rng, 2), [10 * index, 0, 10 * index + 8, 8])
+        person(f"p{index}", random_units(rng, 2), random_units(rng, 2), box(index), random_held(rng))
         for index in range(people)
     ]
     seen = {name: random_units(rng, faces) for name in ENCODERS}
     matched = [index if index < faces else -1 for index in range(people)]
-    boxes = [[10 * index, 0, 10 * index + 8, 8] for index in range(faces)]
-    return evidence(cast, seen, matched, boxes)
+    boxes = [box(index) for index in range(faces)]
+    found = together(*(random_held(rng) for _ in range(faces))) if faces else None
+    return evidence(cast, seen, matched, boxes, held=found)
+
+
+def box(index: int) -> list[int]:
+    return [10 * index, 0, 10 * index + 8, 8]
 
 
 def values(scores, metric: str) -> list[float]:

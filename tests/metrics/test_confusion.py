@@ -39,14 +39,15 @@ def test_blending_by_hand() -> None:
     """Face at 30 degrees: cos 60 = 0.5 to the other's photo, less cos 90 = 0 of the real ones."""
     scores = confusion.score(evidence(couple(), [turned(30), turned(90)], [0, 1], [LEFT, RIGHT]))
     assert values(scores, "blending") == pytest.approx([0.5, 0.0])
+    assert values(scores, "blending_raw") == pytest.approx([0.5, 0.0])
 
 
 def test_look_alikes_are_no_blend() -> None:
     """The two people are 60 degrees apart; each face is perfect."""
     twins = [person("p", [turned(0)], [turned(0)]), person("q", [turned(60)], [turned(60)])]
-    assert values(confusion.score(evidence(twins, [turned(0), turned(60)], [0, 1])), "blending") == pytest.approx(
-        [0, 0]
-    )
+    scores = confusion.score(evidence(twins, [turned(0), turned(60)], [0, 1]))
+    assert values(scores, "blending") == pytest.approx([0, 0])
+    assert values(scores, "blending_raw") == pytest.approx([0.5, 0.5])
 
 
 def test_blending_against_a_loop() -> None:
@@ -89,5 +90,5 @@ def test_an_empty_place_is_missing_though_the_person_is_found_elsewhere() -> Non
 def test_reordering_people_reorders_their_scores() -> None:
     one = confusion.score(evidence(couple(), [turned(30), turned(10)], [0, 1], [LEFT, RIGHT]))
     other = confusion.score(evidence(couple()[::-1], [turned(30), turned(10)], [1, 0], [LEFT, RIGHT]))
-    for metric in ("swap", "confusion", "blending"):
+    for metric in ("swap", "confusion", "blending", "blending_raw"):
         assert values(one, metric) == pytest.approx(values(other, metric)[::-1])
