@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import benchmark, settings
 from pipeline.errors import run
 from pipeline.head.model import load_head
-from pipeline.report import audit, board, export, page, read
+from pipeline.report import ablations, audit, board, export, page, read
 from pipeline.report.pictures import Album
 
 DATA, LATEST, PUBLISHED = Path("data"), Path("reports/latest"), Path("reports/published")
@@ -29,10 +29,9 @@ def main() -> None:
     figures = audit.audit(DATA, load_head(params.models.head))
     shutil.rmtree(LATEST, ignore_errors=True)
     LATEST.mkdir(parents=True)
-    export.write(LATEST, cells, inputs, figures, params, DATA / "weights")
-    gathered = page.gather(page.Sources(DATA, params, cases, inputs, cells, figures), Album(LATEST))
-    page.write_assets(LATEST)
-    (LATEST / "index.html").write_text(page.render(gathered))
+    changed = ablations.changes(inputs.ablations, DATA / "weights", params.generate.references)
+    export.write(LATEST, cells, inputs, changed, figures, params, DATA / "weights")
+    page.write(page.gather(page.Sources(DATA, params, cases, inputs, cells, changed, figures), Album(LATEST)), LATEST)
     print(f"the report: {LATEST / 'index.html'}")
     if publish:
         kept = PUBLISHED / f"{params.profile}-{cases.hash[:8]}"

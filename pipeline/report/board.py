@@ -45,7 +45,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired difference of two methods on the same draws; the p-value is corrected over the cell's pairs (Holm)."""
+    """Paired difference, `method` minus `other`, on the same draws.
+
+    The p-value is corrected (Holm) over what it is one of: the cell's pairs, or one method's ablations in the cell.
+    """
 
     protocol: str
     people: int
@@ -81,10 +84,21 @@ class Inputs:
     photographs: Photographs
     cards: Sequence[Card]
     distances: Mapping[str, Distance]  # metric -> set distance
-    methods: Sequence[str]  # ranked and compared; every other name is a bound
+    methods: Sequence[str]  # published forms and images made elsewhere: ranked, and compared with each other
     draws: int
     confidence: float
     seed: int
+    ablations: Mapping[str, str] = field(default_factory=dict)  # ablation -> its full method; every other is a bound
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All but the bounds: every method with its ablations after it, last ablations whose method is not there."""
+        known = [name for method in self.methods for name in (method, *self.ablations_of(method))]
+        return (*known, *(name for name in self.ablations if name not in known))
+
+    def ablations_of(self, method: str) -> list[str]:
+        """The ablations of a full method, in the run's order."""
+        return [name for name, full in self.ablations.items() if full == method]
 
 
 class Cell:
@@ -175,24 +189,35 @@ class Cell:
             self.estimates[card.name, name] = Estimate(found.row, found.draws, ranks)
 
     def differences(self) -> Iterator[Difference]:
-        """Each method against the floor and against every later method, per metric."""
+        """Each method against the floor and against every later method, per metric; ablations are not among them."""
         for card in self._inputs.cards:
-            pairs = list(self._pairs(card.name))
-            drawn = [self.estimates[card.name, a].draws - self.estimates[card.name, b].draws for a, b in pairs]
-            levels = intervals.holm([intervals.two_sided(draws) for draws in drawn])
-            for (method, other), draws, level in zip(pairs, drawn, levels, strict=True):
-                mean = self.estimates[card.name, method].row.mean - self.estimates[card.name, other].row.mean
-                low, high = intervals.interval(draws, mean, self._inputs.confidence)
-                yield Difference(
-                    self.protocol, self.people, card.name, card.better, method, other, mean, low, high, level
-                )
+            yield from self._compared(card, list(self._pairs(card.name)))
+
+    def ablated(self) -> Iterator[Difference]:
+        """Each full method minus each of its ablations, per metric: a family of p-values is one method's ablations."""
+        for card in self._inputs.cards:
+            for method in self._inputs.methods:
+                pairs = [(method, other) for other in self._inputs.ablations_of(method)]
+                yield from self._compared(card, [pair for pair in pairs if self._holds(card.name, *pair)])
+
+    def _compared(self, card: Card, pairs: Sequence[tuple[str, str]]) -> Iterator[Difference]:
+        drawn = [self.estimates[card.name, a].draws - self.estimates[card.name, b].draws for a, b in pairs]
+        levels = intervals.holm([intervals.two_sided(draws) for draws in drawn])
+        for (method, other), draws, level in zip(pairs, drawn, levels, strict=True):
+            mean = self.estimates[card.name, method].row.mean - self.estimates[card.name, other].row.mean
+            low, high = intervals.interval(draws, mean, self._inputs.confidence)
+            yield Difference(self.protocol, self.people, card.name, card.better, method, other, mean, low, high, level)
 
     def _pairs(self, metric: str) -> Iterator[tuple[str, str]]:
         names = [name for name in self._inputs.methods if (metric, name) in self.estimates]
         for index, method in enumerate(names):
             for other in [FLOOR, *names[index + 1 :]]:
-                if (metric, other) in self.estimates:
+                if self._holds(metric, other):
                     yield method, other
+
+    def _holds(self, metric: str, *names: str) -> bool:
+        """Whether there are estimates of a metric for all names."""
+        return all((metric, name) in self.estimates for name in names)
 
 
 def cells(inputs: Inputs) -> list[Cell]:

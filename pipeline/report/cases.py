@@ -1,4 +1,4 @@
-"""Cases to look at: a gallery of evenly spaced ones, and for every method those that went wrong."""
+"""Cases to look at: evenly spaced ones, by case (gallery) and by method (sheets), and those that went wrong."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ KINDS = {
 PER_METRIC = ("swap", "confusion", "duplicate")  # kinds that are a metric of that name
 WORST = 6  # of each kind, method, protocol and number of people
 LEAST_SIMILAR = 6
+PER_SHEET = 8  # cases of each number of people
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Shown:
     """A generated image with what was found in it."""
 
     method: str
-    kind: str  # method or bound
+    kind: str  # method, ablation or bound
     picture: Picture | None
     boxes: tuple[Box, ...]
     similarity: str  # mean over the people, missing = 0
@@ -70,6 +71,16 @@ class CaseShown:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """One method's images of the cases that every sheet shows; a case has one image per protocol, or none."""
+
+    method: str
+    path: str  # relative to the page
+    protocols: tuple[str, ...]
+    rows: tuple[tuple[CaseShown, tuple[Shown | None, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Failure:
     """One image that went wrong, and how."""
 
@@ -85,6 +96,7 @@ class Tally:
     """How often each kind of failure occurred."""
 
     method: str
+    kind: str  # method or ablation
     protocol: str
     people: int
     images: int
@@ -102,7 +114,7 @@ class Exhibition:
         kinds: Mapping[str, str],
         album: Album,
     ) -> None:
-        """`kinds` names what is shown, in order: method or bound."""
+        """`kinds` names what is shown, in order: method, ablation or bound."""
         self._cases = {case.case_id: case for case in cases}
         self._kinds, self._album = kinds, album
         own = scores[(scores["metric"] == "sim_heldout") & scores["method"].isin(list(kinds))]
@@ -148,15 +160,36 @@ def spread(names: Sequence[str], count: int) -> list[str]:
     return [names[int(place)] for place in np.round(places)]
 
 
-def gallery_keys(scores: pd.DataFrame, count: int) -> list[tuple[str, str]]:
-    """(protocol, case id) of about `count` cases per protocol, from every number of people."""
-    cells = scores[["protocol", "people", "case_id"]].drop_duplicates()
-    keys = []
-    for protocol, own in cells.groupby("protocol"):
-        groups = [sorted(rows["case_id"]) for _, rows in own.groupby("people")]
-        each = max(1, round(count / len(groups)))
-        keys += [(str(protocol), name) for names in groups for name in spread(names, each)]
-    return keys
+def first_of_casts(cases: Sequence[Case]) -> dict[int, list[str]]:
+    """The first case of every cast, by number of people, in the order of their ids."""
+    firsts: dict[frozenset[str], Case] = {}
+    for case in sorted(cases, key=lambda case: case.case_id):
+        firsts.setdefault(frozenset(person.identity_id for person in case.people), case)
+    groups: dict[int, list[str]] = {}
+    for case in firsts.values():
+        groups.setdefault(len(case.people), []).append(case.case_id)
+    return dict(sorted(groups.items()))
+
+
+def gallery_keys(cases: Sequence[Case], protocols: Sequence[str], count: int) -> list[tuple[str, str]]:
+    """(protocol, case id) of about `count` cases per protocol, evenly from every number of people."""
+    groups = first_of_casts(cases).values()
+    each = max(1, round(count / max(1, len(groups))))
+    return [(protocol, name) for protocol in protocols for names in groups for name in spread(names, each)]
+
+
+def sheet_cases(cases: Sequence[Case]) -> list[str]:
+    """The cases of every sheet: PER_SHEET of each number of people, spread evenly over the casts."""
+    return [name for names in first_of_casts(cases).values() for name in spread(names, PER_SHEET)]
+
+
+def sheet(exhibition: Exhibition, method: str, names: Sequence[str], protocols: Sequence[str]) -> Sheet:
+    """A method's images of the named cases under every protocol."""
+    rows = []
+    for name in names:
+        shown = [exhibition.show(protocol, name, [method]) for protocol in protocols]
+        rows.append((shown[0], tuple(next(iter(each.images), None) for each in shown)))
+    return Sheet(method, f"sheet-{method}.html", tuple(protocols), tuple(rows))
 
 
 def troubles(scores: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -182,13 +215,18 @@ def troubles(scores: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     return table.reset_index()
 
 
-def tallies(table: pd.DataFrame, scores: pd.DataFrame) -> list[Tally]:
-    """Counts per method, protocol and number of people; the least similar are no failure in themselves."""
+def tallies(table: pd.DataFrame, scores: pd.DataFrame, kinds: Mapping[str, str]) -> list[Tally]:
+    """Counts per method, protocol and number of people; the least similar are no failure in themselves.
+
+    `kinds` says what each name is, and gives their order.
+    """
     known = set(scores[["protocol", "people", "metric"]].drop_duplicates().itertuples(index=False, name=None))
-    return [_tally(own, known) for _, own in table.groupby(["method", "protocol", "people"])]
+    found = [_tally(own, known, kinds) for _, own in table.groupby(["method", "protocol", "people"])]
+    places = {name: index for index, name in enumerate(kinds)}
+    return sorted(found, key=lambda each: places[each.method])
 
 
-def _tally(own: pd.DataFrame, known: set[tuple[str, int, str]]) -> Tally:
+def _tally(own: pd.DataFrame, known: set[tuple[str, int, str]], kinds: Mapping[str, str]) -> Tally:
     method, protocol, people = (own[name].iloc[0] for name in ("method", "protocol", "people"))
     counts: dict[str, int | None] = {}
     for kind in KINDS:
@@ -196,7 +234,7 @@ def _tally(own: pd.DataFrame, known: set[tuple[str, int, str]]) -> Tally:
             counts[kind] = None
         elif kind != "unlike":
             counts[kind] = int(own[kind].sum())
-    return Tally(str(method), str(protocol), int(people), len(own), counts)
+    return Tally(str(method), kinds[method], str(protocol), int(people), len(own), counts)
 
 
 def worst(table: pd.DataFrame) -> list[tuple[str, str, str, tuple[str, ...]]]:

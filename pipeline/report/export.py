@@ -1,4 +1,4 @@
-"""The report's tables as files: leaderboard.csv, differences.csv, metrics.json, and plots for `dvc plots show`."""
+"""The report's tables as files: CSVs, metrics.json, and plots for `dvc plots show`."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import shards
-from pipeline.report import board, manifest, tables
+from pipeline.report import ablations, board, manifest, tables
 from pipeline.report.audit import Figure
 from pipeline.settings import Settings
 
@@ -18,17 +18,19 @@ def write(
     folder: Path,
     cells: Sequence[board.Cell],
     inputs: board.Inputs,
+    changed: Mapping[str, str],
     figures: Sequence[Figure],
     settings: Settings,
     weights: Path,
 ) -> None:
-    """Write every table below `folder`."""
+    """Write every table below `folder`; `changed` says what each ablation changed."""
     rows = board.rows(cells)
     table(folder / "leaderboard.csv", board.COLUMNS, [astuple(row) for row in rows])
     differences = [each for cell in cells for each in cell.differences()]
     names = [field.name for field in fields(board.Difference)]
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
-    numbers = tables.main_numbers(cells, inputs.cards, inputs.methods)
+    table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, changed))
+    numbers = tables.main_numbers(cells, inputs.cards, inputs.listed)
     shards.write_metrics(folder, {"results": numbers, "stages": audited(figures)})
     similarity = [
         (f"{row.protocol}, {row.people}: {row.method}", row.mean)

@@ -84,7 +84,7 @@ def flat(values: Mapping[str, Any], path: str = "") -> Iterator[Fact]:
         if isinstance(value, Mapping):
             yield from flat(value, f"{path}{name} · ")
         else:
-            yield Fact(f"{path}{name}", _text(value))
+            yield Fact(f"{path}{name}", text(value))
 
 
 def stage_groups(data: Path) -> list[Group]:
@@ -109,12 +109,14 @@ def _weights(role: str, path: Path) -> Weights:
 
 def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> list[Fact]:
     """What names this run: profile, benchmark, code and data."""
+    ablations = [name for name in settings.drawn if "-" in name]
     shard_names = [str(path.relative_to(data)) for path in sorted(data.rglob("*.parquet"))]
     return [
         Fact("profile", settings.profile),
         Fact("benchmark", f"{benchmark}, {cases} cases"),
-        Fact("methods", ", ".join(settings.methods)),
-        Fact("training images seen per method", _text(settings.train.images)),
+        Fact("methods", ", ".join(name for name in settings.methods if "-" not in name)),
+        *([Fact("ablations", text(len(ablations)))] if ablations else []),
+        Fact("training images seen per method", text(settings.train.images)),
         Fact("seeds", f"samples {settings.samples.seed}, train {settings.train.seed}, report {settings.report.seed}"),
         Fact("intervals", f"{settings.report.confidence:.0%}, {settings.report.draws:,} draws of people"),
         Fact("code", f"{shards.code_version('pipeline', 'stages')} (commit {commit()})"),
@@ -167,9 +169,9 @@ def data_card(data: Path) -> DataCard:
     most = max(int(people["faces"].max()), 2) if len(people) else 2
     step = max(1, -(-most // 24))
     facts = (
-        Fact("photographs", _text(len(photos))),
-        Fact("faces kept", _text(len(kept))),
-        Fact("people", _text(len(people))),
+        Fact("photographs", text(len(photos))),
+        Fact("faces kept", text(len(kept))),
+        Fact("people", text(len(people))),
         Fact("faces per person", f"{people['faces'].mean():.1f}" if len(people) else "–"),
         Fact("cohesion of a person (mean cosine)", f"{people['cohesion'].mean():.3f}" if len(people) else "–"),
         Fact("margin to the nearest other", f"{people['margin'].mean():.3f}" if len(people) else "–"),
@@ -201,7 +203,8 @@ def _histogram(values: Sequence[float], edges: Sequence[float], title: str, unit
     return Chart(title, charts.histogram(values, edges, title, unit))
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A setting or figure for reading: 10.0 is 10, thousands are set apart."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, int):

@@ -1,12 +1,14 @@
 """The page: everything gathered into dataclasses, then a template that knows loops and ifs only.
 
-The result is a folder that opens from file://: one index.html, a style sheet, a script for sorting and filtering, and
-pictures that are loaded when they come into view. The same inputs give the same bytes; nothing is fetched from outside.
+The result is a folder that opens from file://: index.html, a contact sheet per method, a style sheet, a script for
+sorting and filtering, and pictures that are loaded when they come into view. The same inputs give the same bytes;
+nothing is fetched from outside.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,7 +16,7 @@ from markupsafe import Markup
 
 from pipeline.benchmark import Benchmark
 from pipeline.metric import Card
-from pipeline.report import audit, board, cases, manifest, read, tables
+from pipeline.report import ablations, audit, board, cases, manifest, read, tables
 from pipeline.report.pictures import Album
 from pipeline.settings import Settings
 
@@ -41,13 +43,15 @@ class Page:
     glance: Sequence[Glance]
     cells: Sequence[tables.CellShown]
     bounds: Sequence[manifest.Fact]
+    ablations: Sequence[ablations.Family]
     gallery: Sequence[cases.CaseShown]
+    sheets: Sequence[cases.Sheet]
     kinds: dict[str, str]
     tallies: Sequence[cases.Tally]
     failures: Sequence[cases.Failure]
     figures: Sequence[tuple[str, Sequence[tuple[audit.Figure, str]]]]
     stages: Sequence[manifest.Group]
-    training: Sequence[manifest.Training]
+    training: Sequence[tuple[manifest.Training, Sequence[manifest.Training]]]  # methods with their ablations
     data: manifest.DataCard
     cards: Sequence[Card]
     scales: Sequence[manifest.Group]
@@ -64,6 +68,7 @@ class Sources:
     benchmark: Benchmark
     inputs: board.Inputs
     cells: Sequence[board.Cell]
+    changed: Mapping[str, str]  # ablation -> what it changed
     figures: Sequence[audit.Figure]
 
 
@@ -71,11 +76,17 @@ def gather(sources: Sources, album: Album) -> Page:
     """Everything that the page shows, as text and pictures."""
     settings, inputs, data = sources.settings, sources.inputs, sources.data
     names = read.scored(data / "scores")
-    shown = [tables.shown(cell, inputs.cards, inputs.methods, [*settings.methods]) for cell in sources.cells]
-    trouble = cases.troubles(inputs.scores, [name for name in inputs.methods if name in names])
+    shown = [tables.shown(cell, inputs, settings.drawn) for cell in sources.cells]
+    listed = [name for name in inputs.listed if name in names]
+    trouble = cases.troubles(inputs.scores, listed)
     exhibition = _exhibition(sources, names, album)
-    chosen, keys = cases.worst(trouble), cases.gallery_keys(inputs.scores, settings.report.gallery_cases)
-    exhibition.load([*keys, *((each[1], each[2]) for each in chosen)], data / "images", data / "samples")
+    protocols = sorted({cell.protocol for cell in sources.cells})
+    # Ablations fail as their methods do; six more of each kind for every one of them would bury what is to be seen.
+    chosen = cases.worst(trouble[trouble["method"].isin(list(inputs.methods))])
+    keys = cases.gallery_keys(sources.benchmark.cases, protocols, settings.report.gallery_cases)
+    on_sheets = cases.sheet_cases(sources.benchmark.cases)
+    wanted = [*keys, *((each[1], each[2]) for each in chosen), *product(protocols, on_sheets)]
+    exhibition.load(wanted, data / "images", data / "samples")
     return Page(
         title=settings.report.title,
         facts=manifest.run_facts(
@@ -85,13 +96,15 @@ def gather(sources: Sources, album: Album) -> Page:
         glance=_glance(shown, _main(inputs.cards)),
         cells=shown,
         bounds=[manifest.Fact(name, note) for name, note in tables.BOUNDS.items()],
+        ablations=ablations.families(sources.cells, inputs, sources.changed),
         gallery=[exhibition.show(*key) for key in keys],
+        sheets=[cases.sheet(exhibition, name, on_sheets, protocols) for name in inputs.methods if name in names],
         kinds=cases.KINDS,
-        tallies=cases.tallies(trouble, inputs.scores),
+        tallies=cases.tallies(trouble, inputs.scores, {name: tables.kind_of(name, inputs) for name in listed}),
         failures=list(cases.failures(exhibition, chosen)),
         figures=_by_stage(sources.figures),
         stages=manifest.stage_groups(data),
-        training=manifest.training(settings, data / "weights"),
+        training=_training(sources),
         data=manifest.data_card(data),
         cards=inputs.cards,
         scales=manifest.score_groups(data / "scores" / read.REAL),
@@ -100,28 +113,41 @@ def gather(sources: Sources, album: Album) -> Page:
     )
 
 
-def render(page: Page) -> str:
-    """The page's HTML. Every text is escaped; only our own charts are markup."""
+def write(page: Page, folder: Path) -> None:
+    """Write the style sheet, the script, the sheets and last the page."""
+    for name in ASSETS:
+        shutil.copyfile(SITE / name, folder / name)
+    environment = _environment()
+    for sheet in page.sheets:
+        text = environment.get_template("sheet.html").render(page=page, sheet=sheet)
+        (folder / sheet.path).write_text(text + "\n")
+    (folder / "index.html").write_text(environment.get_template("page.html").render(page=page) + "\n")
+
+
+def _environment() -> Environment:
+    """Every text is escaped; only our own charts are markup."""
     environment = Environment(
         loader=FileSystemLoader(SITE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["chart"] = Markup
-    return environment.get_template("page.html").render(page=page) + "\n"
-
-
-def write_assets(folder: Path) -> None:
-    """Copy the style sheet and the script beside the page."""
-    for name in ASSETS:
-        shutil.copyfile(SITE / name, folder / name)
+    return environment
 
 
 def _exhibition(sources: Sources, names: Sequence[str], album: Album) -> cases.Exhibition:
-    ordered = tables.order(set(names), sources.inputs.methods)
+    ordered = tables.order(set(names), sources.inputs.listed)
     # The picture without an ID comes first: what the method adds is seen against it.
     ordered.sort(key=lambda name: name != board.FLOOR)
-    kinds = {name: tables.kind_of(name, sources.inputs.methods) for name in ordered}
+    kinds = {name: tables.kind_of(name, sources.inputs) for name in ordered}
     found = read.table(sources.data / "scores", names, "found")
     return cases.Exhibition(sources.benchmark.cases, sources.inputs.scores, found, kinds, album)
+
+
+def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.Training]]]:
+    """Methods with their ablations beneath; an ablation without its method stands alone."""
+    found = {each.method: each for each in manifest.training(sources.settings, sources.data / "weights")}
+    inputs = sources.inputs
+    heads = [name for name in found if inputs.ablations.get(name) not in found]
+    return [(found[name], [found[each] for each in inputs.ablations_of(name) if each in found]) for name in heads]
 
 
 def _main(cards: Sequence[Card]) -> Card:

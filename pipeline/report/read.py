@@ -29,8 +29,14 @@ def scored(folder: Path) -> list[str]:
 
 
 def methods(names: Sequence[str], settings: Settings) -> list[str]:
-    """What is ranked: the run's methods in its order, then images made elsewhere; bounds are not."""
-    return [*settings.methods, *(name for name in names if name not in (*settings.methods, *settings.bounds))]
+    """What is ranked: the run's published forms in its order, then images made elsewhere."""
+    published = [name for name in settings.drawn if name not in ablations(settings)]
+    return [*published, *(name for name in names if name not in (*settings.drawn, *settings.bounds))]
+
+
+def ablations(settings: Settings) -> dict[str, str]:
+    """<method>-<variant> and <method>-<n>_references -> <method>, in the run's order."""
+    return {name: name.partition("-")[0] for name in settings.drawn if "-" in name}
 
 
 def cards(metrics: Sequence[str]) -> list[Card]:
@@ -65,6 +71,7 @@ def inputs(folder: Path, settings: Settings) -> board.Inputs:
         draws=settings.report.draws,
         confidence=settings.report.confidence,
         seed=settings.report.seed,
+        ablations=ablations(settings),
     )
 
 

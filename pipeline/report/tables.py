@@ -34,7 +34,7 @@ class Line:
     """One method's line; a number is None where the metric does not apply or the run is missing."""
 
     method: str
-    kind: str  # method, bound or shuffled
+    kind: str  # CSS classes, as `kind_of` gives them
     note: str
     numbers: tuple[Number | None, ...]
 
@@ -67,7 +67,7 @@ class CellShown:
 
 @dataclass(frozen=True)
 class DifferenceShown:
-    """One paired difference; `verdict` is better, worse or not separable."""
+    """One paired difference; `verdict` says what `method` is against `other`: better, worse or not separable."""
 
     metric: str
     main: bool
@@ -79,18 +79,22 @@ class DifferenceShown:
     verdict: str
 
 
-def kind_of(name: str, methods: Sequence[str]) -> str:
-    """CSS class of a name: method, shuffled or bound."""
-    if name in methods:
+def kind_of(name: str, inputs: board.Inputs) -> str:
+    """CSS classes of a name: method, ablation, bound or shuffled; other methods' shuffled casts are a detail."""
+    if name in inputs.methods:
         return "method"
-    return "shuffled" if name.partition(":")[0] == board.SHUFFLED else "bound"
+    if name in inputs.ablations:
+        return "ablation"
+    if name.partition(":")[0] != board.SHUFFLED:
+        return "bound"
+    return "shuffled" if name == board.SHUFFLED else "shuffled detail"
 
 
-def shown(cell: board.Cell, cards: Sequence[Card], methods: Sequence[str], wanted: Sequence[str]) -> CellShown:
+def shown(cell: board.Cell, inputs: board.Inputs, wanted: Sequence[str]) -> CellShown:
     """A cell as text; methods of the run without scores have lines without numbers."""
-    names = order({name for _, name in cell.estimates} | set(wanted), methods)
-    columns = [card for card in cards if any(metric == card.name for metric, _ in cell.estimates)]
-    lines = tuple(_line(cell, name, columns, methods) for name in names)
+    names = order({name for _, name in cell.estimates} | set(wanted), inputs.listed)
+    columns = [card for card in inputs.cards if any(metric == card.name for metric, _ in cell.estimates)]
+    lines = tuple(_line(cell, name, columns, kind_of(name, inputs)) for name in names)
     return CellShown(
         key=f"{cell.protocol}-{cell.people}",
         protocol=cell.protocol,
@@ -100,14 +104,14 @@ def shown(cell: board.Cell, cards: Sequence[Card], methods: Sequence[str], wante
             Column(card.name, card.title, card.better, card.unit, card.main, card.detail) for card in columns
         ),
         lines=lines,
-        chart=_chart(cell, names, methods),
-        differences=tuple(_difference(each, cards) for each in cell.differences()),
+        chart=_chart(cell, lines),
+        differences=tuple(difference(each, inputs.cards) for each in cell.differences()),
     )
 
 
-def order(names: set[str], methods: Sequence[str]) -> list[str]:
-    """Methods as the run lists them, then bounds from floor to ceiling, then other shuffled casts."""
-    known = [*methods, *BOUNDS]
+def order(names: set[str], listed: Sequence[str]) -> list[str]:
+    """Methods and ablations as listed, then bounds from floor to ceiling, then other shuffled casts."""
+    known = [*listed, *BOUNDS]
     return [name for name in known if name in names] + sorted(names - set(known))
 
 
@@ -119,10 +123,10 @@ def number(value: float, unit: str = "") -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0 a plain 0
 
 
-def _line(cell: board.Cell, name: str, columns: Sequence[Card], methods: Sequence[str]) -> Line:
+def _line(cell: board.Cell, name: str, columns: Sequence[Card], kind: str) -> Line:
     numbers = tuple(_number(cell.estimates.get((card.name, name)), card) for card in columns)
     note = BOUNDS.get(name, "" if any(numbers) else "no scores in this run")
-    return Line(name, kind_of(name, methods), note, numbers)
+    return Line(name, kind, note, numbers)
 
 
 def _number(found: board.Estimate | None, card: Card) -> Number | None:
@@ -135,17 +139,25 @@ def _number(found: board.Estimate | None, card: Card) -> Number | None:
     return Number(number(row.mean, card.unit), low, high, ranks, f"{row.mean:.6g}", f"n = {row.n}{lost}")
 
 
-def _chart(cell: board.Cell, names: Sequence[str], methods: Sequence[str]) -> str:
-    rows = [(name, cell.estimates[key].row) for name in names if (key := ("sim_heldout", name)) in cell.estimates]
-    dots = [charts.Dot(name, row.mean, row.low, row.high, kind_of(name, methods)) for name, row in rows]
+def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
+    # Ablations have a section of their own: a chart of everything would be too long to compare methods in.
+    kinds = {line.method: line.kind for line in lines if line.kind in ("method", "bound", "shuffled")}
+    rows = [(name, cell.estimates[key].row) for name in kinds if (key := ("sim_heldout", name)) in cell.estimates]
+    dots = [charts.Dot(name, row.mean, row.low, row.high, kinds[name]) for name, row in rows]
     return charts.forest(
         dots, f"sim_heldout, {cell.protocol}, {cell.people} {'person' if cell.people == 1 else 'people'}"
     )
 
 
-def _difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown:
+def verdict(each: board.Difference) -> str:
+    """What the first of two is: better, worse, or not separable where the interval holds 0."""
     up = each.mean > 0 if each.better == "higher" else each.mean < 0
     apart = each.low > 0 or each.high < 0
+    return ("better" if up else "worse") if apart else "not separable"
+
+
+def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown:
+    """A paired difference as text."""
     return DifferenceShown(
         each.metric,
         any(card.main for card in cards if card.name == each.metric),
@@ -154,19 +166,19 @@ def _difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShow
         f"{each.mean:+.3f}" if np.isfinite(each.mean) else "–",
         f"{number(each.low)} to {number(each.high)}",
         "–" if not np.isfinite(each.p) else f"{each.p:.3f}",
-        ("better" if up else "worse") if apart else "not separable",
+        verdict(each),
     )
 
 
 def main_numbers(
-    cells: Sequence[board.Cell], cards: Sequence[Card], methods: Sequence[str]
+    cells: Sequence[board.Cell], cards: Sequence[Card], names: Sequence[str]
 ) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
     """<protocol>_<people> -> method -> main metric -> mean, for metrics.json; bounds stand in leaderboard.csv."""
     main = [card.name for card in cards if card.main]
     result: dict[str, dict[str, dict[str, float]]] = {}
     for cell in cells:
         for (metric, method), found in cell.estimates.items():
-            if metric in main and method in methods and np.isfinite(found.row.mean):
+            if metric in main and method in names and np.isfinite(found.row.mean):
                 place = result.setdefault(f"{cell.protocol}_{cell.people}", {})
                 place.setdefault(method, {})[metric] = found.row.mean
     return result

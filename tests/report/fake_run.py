@@ -1,9 +1,10 @@
 """A whole finished run below data/, made in a second: ellipses for faces, vectors for embeddings, no model anywhere.
 
-`python -m tests.report.fake_run FOLDER` writes one to look at; `stages.report` run from FOLDER then makes its page.
+`python -m tests.report.fake_run FOLDER` writes one to look at, with all names of the published profile, and its page.
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import yaml
 
 from pipeline import benchmark, images, records, settings, shards
 from pipeline.benchmark import Benchmark, Case, Person, Place, Shot
 from pipeline.evaluate import score, summary
 from pipeline.evaluate.casts import read_gallery, strangers
 from pipeline.evaluate.observe import Found
-from pipeline.metric import ENCODERS
+from pipeline.head.camera import rotation
+from pipeline.metric import ENCODERS, Held
 from pipeline.plugins import load
 
 SHOTS, SIZE, TEXT = 6, 16, 12
@@ -28,8 +31,22 @@ QUALITY = {
     "uniportrait": (0.62, 0.04), "elsewhere": (0.45, 0.12), "no_id": (0.0, 0.02), "pasted_reference": (0.97, 0.0),
     "other_photo": (0.9, 0.0), "vae_roundtrip": (0.84, 0.0),
 }  # fmt: skip
-METHODS, BOUNDS = ("uniportrait", "elsewhere"), ("no_id", "pasted_reference", "other_photo", "vae_roundtrip")
+BOUNDS = ("no_id", "pasted_reference", "other_photo", "vae_roundtrip")
 PROMPT = "a photo of a person with <b>long</b> red hair & glasses, smiling, in a garden"
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What a run trains and draws, as its settings name it."""
+
+    methods: tuple[str, ...] = ("uniportrait",)
+    fewer_references: tuple[str, ...] = ()
+
+
+FEW = Crowd(
+    ("uniportrait", "hifi_portrait", "instantid", "uniportrait-no_route_loss", "hifi_portrait-no_refiner"),
+    ("uniportrait-1_references",),
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ def identity(person: int) -> np.ndarray:
     return unit(np.random.default_rng(500 + person).normal(size=SIZE))
 
 
-def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4)) -> None:
+def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4), crowd: Crowd | None = None) -> None:
     """Write data/ below `folder`: half of the people train, half are tested."""
     data = folder / "data"
     photos = [
@@ -96,18 +113,28 @@ def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4)) -> 
     cases = _cases(photos, casts)
     benchmark.save(Benchmark("v1", benchmark.hash_of(cases), tuple(cases)), data / "samples" / benchmark.FILE)
     _real(data / "scores" / "real", [photo for photo in photos if photo.split == "test"])
-    for name in QUALITY:
+    crowd = crowd or Crowd()
+    for name in dict.fromkeys((*QUALITY, *crowd.methods, *crowd.fewer_references)):
         _scored(data, name, cases)
         shards.write_metrics(data / "scores" / name, summary.of(data / "scores" / name))
     shards.write_metrics(data / "scores" / "real", summary.of_real(data / "scores" / "real"))
-    _trained(data / "weights" / "uniportrait")
+    for name in crowd.methods:
+        _trained(data / "weights" / name)
 
 
-def chosen() -> settings.Settings:
+def quality(name: str) -> tuple[float, float]:
+    """QUALITY of any name; an ablation keeps less of the person, by as much as its name says."""
+    full, _, change = name.partition("-")
+    keep, lose = QUALITY.get(full) or (np.random.default_rng(list(full.encode())).uniform(0.35, 0.65), 0.08)
+    less = np.random.default_rng(list(change.encode())).uniform(-0.05, 0.3) if change else 0.0
+    return keep - less, lose
+
+
+def chosen(crowd: Crowd | None = None) -> settings.Settings:
     """The settings that belong to the run."""
     loaded = settings.load()
     report = replace(loaded.report, draws=100, gallery_cases=6)
-    return replace(loaded, methods=("uniportrait",), bounds=BOUNDS, report=report)
+    return replace(loaded, **vars(crowd or Crowd()), bounds=BOUNDS, report=report)
 
 
 def _put(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
@@ -193,6 +220,7 @@ def _real(folder: Path, photos: Sequence[Photo]) -> None:
     faces, features = [], []
     for photo in photos:
         row = {"face_id": photo.shot.face_id, "photo_id": photo.photo_id, "identity_id": f"id{photo.person:03d}"}
+        row["landmarks"] = [0.0] * 2 * records.POINTS
         seen = {
             f"embedding_{name}": unit(identity(photo.person) + 0.13 * rng.normal(size=SIZE)).tolist()
             for name in ENCODERS
@@ -222,9 +250,9 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
             )
             if picture is None:
                 seen = replace(seen, faces=score.nothing(gallery))
-            asked = score.evidence(seen, gallery.cast(case, protocol), gallery)
+            asked = score.evidence(seen, gallery.cast(case, protocol, _wanted), gallery)
             rows += _rows(head | {"method": name}, case, asked)
-            if name in METHODS:
+            if name not in BOUNDS:
                 wrong = score.evidence(seen, [gallery.person(each) for each in others[case.case_id]], gallery)
                 shuffled = _rows(head | {"method": f"shuffled_id:{name}"}, case, wrong)
                 rows += [row for row in shuffled if row["slot"] >= 0]
@@ -250,8 +278,8 @@ def _rows(head: dict[str, str], case: Case, asked: Any) -> list[dict[str, Any]]:
 
 def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[score.Seen, np.ndarray | None]:
     """What a method might have drawn, and what would be seen of it."""
-    keep, lose = QUALITY[name]
-    nothing = score.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0)
+    keep, lose = quality(name)
+    nothing = score.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None)
     if rng.uniform() < lose / 6:
         return nothing, None
     drawn = list(_drawn(case, lose, keep, rng))
@@ -262,7 +290,21 @@ def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[score.Se
     }
     found = Found(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
     picture = draw(case.width, 128, [(box, person) for box, person, _ in drawn], case.seed)
-    return score.Seen(True, found, unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()), picture
+    feature, prompt = unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()
+    return score.Seen(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
+
+
+def _wanted(place: Place, references: np.ndarray) -> Held:
+    """Everybody is to look straight ahead, without an expression."""
+    return Held(np.eye(3), np.zeros(39), np.zeros((records.POINTS, 2)), np.array(24.0))
+
+
+def _held(faces: int, seed: int) -> Held:
+    """Heads that are turned by some 10 degrees, with a little of every expression."""
+    rng = np.random.default_rng(seed)
+    turns = [rotation(*rng.normal(0, 6, 3)) for _ in range(faces)]
+    points = rng.normal(0, 1, (faces, records.POINTS, 2))
+    return Held(np.array(turns).reshape(-1, 3, 3), rng.uniform(0, 0.1, (faces, 39)), points, np.full(faces, 24.0))
 
 
 def _drawn(case: Case, lose: float, keep: float, rng: np.random.Generator) -> Iterator[tuple[tuple, int, np.ndarray]]:
@@ -278,6 +320,7 @@ def _drawn(case: Case, lose: float, keep: float, rng: np.random.Generator) -> It
 
 
 def _trained(folder: Path) -> None:
+    """Weights of a method: what is left of them is a curve, figures, and a card with its settings."""
     rng = np.random.default_rng(3)
     seen = np.arange(1, 61) * 1000
     loss = 0.08 + 0.4 * np.exp(-seen / 12000) + 0.01 * rng.normal(size=60)
@@ -285,8 +328,16 @@ def _trained(folder: Path) -> None:
     lines = [f"{n},{a:.6g},{b:.6g}" for n, a, b in zip(seen, loss, routing, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "curve.csv").write_text("images,diffusion,routing\n" + "\n".join(lines) + "\n")
+    change = folder.name.partition("-")[2]
+    card = {"method": folder.name, "settings": {"queries": 16, "route_weight": 0.0 if change else 10.0}}
+    (folder / "card.json").write_text(json.dumps(card))
     shards.write_metrics(folder, {"images_seen": 60000, "seconds": 512.3, "trainable_parameters": 1234567})
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), people=60, casts=(28, 14, 9))
+    from tests.report.conftest import make
+
+    wanted = yaml.safe_load(Path("profiles/published.yaml").read_text())
+    everything = Crowd(tuple(wanted["methods"]), tuple(wanted["fewer_references"]))
+    write(Path(sys.argv[1]), people=60, casts=(28, 14, 9), crowd=everything)
+    make(Path(sys.argv[1]) / "data", Path(sys.argv[1]) / "site", chosen(everything))

@@ -23,14 +23,16 @@ def score(case: str, method: str, value: float, metric="sim_heldout", missing=Fa
     }  # fmt: skip
 
 
-def make(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None) -> list[board.Cell]:
+def inputs(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None, ablations=None):
     empty = pd.DataFrame(columns=["case_id", "protocol", "people", "method", "embedding"])
-    return board.cells(
-        board.Inputs(
-            pd.DataFrame(rows), empty if features is None else features, board.Photographs(photographs or {}),
-            cards, {"kid": realism.distance}, methods, 300, 0.95, 0,
-        )
+    return board.Inputs(
+        pd.DataFrame(rows), empty if features is None else features, board.Photographs(photographs or {}),
+        cards, {"kid": realism.distance}, methods, 300, 0.95, 0, ablations or {},
     )  # fmt: skip
+
+
+def make(rows, *args, **kwargs) -> list[board.Cell]:
+    return board.cells(inputs(rows, *args, **kwargs))
 
 
 def find(cells, metric: str, method: str, protocol="free", people=1) -> board.Row:

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from pipeline.benchmark import Case, Person, Shot
 from pipeline.report import cases
 
 
@@ -45,7 +46,7 @@ def test_similarity_is_the_mean_over_people(table: pd.DataFrame) -> None:
 
 def test_what_cannot_occur_is_not_counted_as_zero(table: pd.DataFrame) -> None:
     scores = pd.DataFrame([row("a", "swap", 0.0, 0), row("a", "confusion", 0.0, 0)])
-    (tally,) = cases.tallies(table.reset_index(), scores)
+    (tally,) = cases.tallies(table.reset_index(), scores, {"ours": "method"})
     assert tally.images == 4
     assert (tally.counts["swap"], tally.counts["confusion"], tally.counts["duplicate"]) == (1, 0, None)
 
@@ -54,6 +55,22 @@ def test_the_worst_come_first_and_once(table: pd.DataFrame) -> None:
     chosen = cases.worst(table.reset_index())
     assert [case for _, _, case, _ in chosen][:3] == ["d", "c", "b"]
     assert len({case for _, _, case, _ in chosen}) == len(chosen)
+
+
+def case(name: str, *people: str) -> Case:
+    cast = tuple(Person(each, (), (), Shot("", "")) for each in people)
+    return Case(name, "", 0, 64, 64, cast, (), (), (), ())
+
+
+def test_cases_are_the_first_of_each_cast() -> None:
+    """Another seed or the same people in another order are no new cast."""
+    known = [case("1-001-0", "b"), case("1-000-1", "a"), case("1-000-0", "a"), case("2-000-0", "a", "b")]
+    known += [case("2-001-0", "b", "a"), case("2-002-0", "b", "c")]
+    assert cases.first_of_casts(known) == {1: ["1-000-0", "1-001-0"], 2: ["2-000-0", "2-002-0"]}
+    assert cases.sheet_cases(known) == ["1-000-0", "1-001-0", "2-000-0", "2-002-0"]
+    assert cases.gallery_keys(known, ["free", "layout"], 2) == [
+        ("free", "1-000-0"), ("free", "2-000-0"), ("layout", "1-000-0"), ("layout", "2-000-0"),
+    ]  # fmt: skip
 
 
 def test_gallery_cases_are_spread_evenly_whatever_the_results() -> None:

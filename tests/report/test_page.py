@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.report import fake_run
 from tests.report.conftest import make
 
+PUBLISHED = ("hifi_portrait", "instantid", "uniportrait")
 GOLDEN = ROOT / "tests" / "golden" / "report.html"
 
 
@@ -28,7 +29,18 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_section_is_there(site: Path) -> None:
-    sections = ["results", "differences", "gallery", "failures", "stages", "training", "data", "metrics", "run"]
+    sections = [
+        "results",
+        "differences",
+        "gallery",
+        "sheets",
+        "failures",
+        "stages",
+        "training",
+        "data",
+        "metrics",
+        "run",
+    ]
     assert re.findall(r'<section id="(\w+)">', text(site)) == sections
 
 
@@ -40,7 +52,8 @@ def test_nothing_is_fetched_from_outside(site: Path) -> None:
 
 
 def test_every_file_that_is_shown_exists_and_no_other_picture_does(site: Path) -> None:
-    files = set(re.findall(r'(?:src|href)="((?!#|data:)[^"]+)"', text(site)))
+    pages = "".join(path.read_text() for path in sorted(site.glob("*.html")))
+    files = {name.partition("#")[0] for name in re.findall(r'(?:src|href)="((?!#|data:)[^"]+)"', pages)}
     assert all((site / name).is_file() for name in files)
     assert {f"pictures/{path.name}" for path in (site / "pictures").iterdir()} == {
         name for name in files if name.startswith("pictures/")
@@ -92,7 +105,7 @@ def test_the_same_run_gives_the_same_bytes(finished: Path, site: Path, tmp_path:
         for each in (site / "pictures", tmp_path / "again" / "pictures")
     )
     assert one == two
-    for name in ("leaderboard.csv", "differences.csv", "metrics.json", "plots/training.csv"):
+    for name in ("leaderboard.csv", "differences.csv", "ablations.csv", "metrics.json", "sheet-uniportrait.html"):
         assert (site / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert scrubbed(text(site)) == scrubbed(text(tmp_path / "again"))
 
@@ -104,6 +117,43 @@ def test_missing_parts_are_said_to_be_missing(finished: Path, tmp_path: Path) ->
     assert "has no drawn truth" in text(tmp_path / "site")
     assert "No method of this run was trained here" in text(tmp_path / "site")
     assert "no scores in this run" in text(tmp_path / "site")
+
+
+def test_every_sheet_shows_the_same_cases_in_the_same_order(crowded: Path) -> None:
+    sheets = sorted(crowded.glob("sheet-*.html"))
+    assert {path.stem for path in sheets} == {f"sheet-{name}" for name in (*PUBLISHED, "elsewhere")}
+    assert len({tuple(re.findall(r'<article class="case" id="([^"]+)"', path.read_text())) for path in sheets}) == 1
+    assert all(path.read_text().count("<figcaption>") == 2 * 9 for path in sheets)
+
+
+def test_only_methods_that_have_ablations_have_a_table_of_them(crowded: Path, site: Path) -> None:
+    assert re.findall(r'<article id="ablations-(\w+)">', text(crowded)) == ["uniportrait", "hifi_portrait"]
+    assert "references 4 -&gt; 1" in text(crowded)
+    assert 'id="ablations"' not in text(site)
+    assert 'data-show="ablations"' not in text(site)
+
+
+def test_ablations_are_compared_with_their_method_and_never_ranked(crowded: Path, site: Path) -> None:
+    rows = lines(crowded / "ablations.csv")
+    assert {(row["method"], row["ablation"]) for row in rows} == {
+        (name.partition("-")[0], name)
+        for name in (*fake_run.FEW.methods, *fake_run.FEW.fewer_references)
+        if "-" in name
+    }
+    assert {row["change"] for row in rows if row["ablation"] == "uniportrait-no_route_loss"} == {"route_weight 10 -> 0"}
+    assert {row["verdict"] for row in rows} <= {"better", "worse", "not separable"}
+    compared = {row[side] for row in lines(crowded / "differences.csv") for side in ("method", "other")}
+    assert compared == {*PUBLISHED, "elsewhere", "no_id"}
+    assert lines(site / "ablations.csv") == []
+
+
+def test_an_ablation_is_hidden_until_it_is_asked_for(crowded: Path) -> None:
+    """In tables and in the gallery by its class; its images do not crowd the failures."""
+    page = text(crowded)
+    assert '<tr class="ablation"><th scope="row">uniportrait-no_route_loss' in page
+    assert '<figure class="shot ablation">' in page
+    assert not [name for name in re.findall(r'data-method="([^"]+)"', page) if "-" in name]
+    assert "tr.ablation" in (crowded / "style.css").read_text()
 
 
 def scrubbed(page: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.metric import Card
 from pipeline.report import board, tables
+from tests.report.test_board import inputs
 
 UP = Card("sim", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0", main=True)
 
@@ -29,7 +30,7 @@ def test_a_difference_is_judged_by_its_interval_and_direction(
     better: str, low: float, high: float, verdict: str
 ) -> None:
     each = board.Difference("free", 1, "sim", better, "ours", "theirs", 0.2, low, high, 0.01)
-    assert tables._difference(each, [UP]).verdict == verdict
+    assert tables.difference(each, [UP]).verdict == verdict
 
 
 def test_methods_stand_before_bounds_and_bounds_from_floor_to_ceiling() -> None:
@@ -40,6 +41,8 @@ def test_methods_stand_before_bounds_and_bounds_from_floor_to_ceiling() -> None:
 
 
 def test_kinds() -> None:
-    assert [tables.kind_of(name, ["ours"]) for name in ("ours", "no_id", "shuffled_id", "shuffled_id:x")] == [
-        "method", "bound", "shuffled", "shuffled",
+    run = inputs([], methods=("ours",), ablations={"ours-less": "ours"})
+    names = ("ours", "ours-less", "no_id", "shuffled_id", "shuffled_id:x")
+    assert [tables.kind_of(name, run) for name in names] == [
+        "method", "ablation", "bound", "shuffled", "shuffled detail",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-// Sorting of tables, filtering of failures, and detailed columns. The page is complete without it.
+// Sorting of tables, filtering of failures, and what is shown on demand. The page is complete without it.
 "use strict";
 
 function key(cell) {
@@ -50,6 +50,10 @@ function filter() {
 }
 for (const select of filters) select.addEventListener("change", filter);
 
-document.getElementById("details").addEventListener("change", (event) => {
-  document.body.classList.toggle("all", event.target.checked);
-});
+// What is shown on demand: every switch of one kind follows the others.
+for (const box of document.querySelectorAll("[data-show]")) {
+  box.addEventListener("change", () => {
+    document.body.classList.toggle(box.dataset.show, box.checked);
+    for (const other of document.querySelectorAll(`[data-show="${box.dataset.show}"]`)) other.checked = box.checked;
+  });
+}

@@ -1,0 +1,113 @@
+"""Ablations: paired with their own method by hand, what changed in words, and what a paper claims."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import ablations, board
+from tests.report.test_board import SIM, inputs, make, score
+
+FULL, LESS, OTHER = "uniportrait", "uniportrait-no_route_loss", "theirs"
+PEOPLE = [f"p{index}" for index in range(12)]
+
+
+def rows(full: float, less: float, people: int = 1) -> list[dict]:
+    """Scores of a full method and its ablation whose people differ by more than they do."""
+    return [
+        score(name, method, value + index / 20, people=people)
+        for index, name in enumerate(PEOPLE)
+        for method, value in ((FULL, full), (LESS, less))
+    ]
+
+
+def difference(verdict: str) -> board.Difference:
+    low, high = {"better": (0.1, 0.3), "worse": (-0.3, -0.1), "not separable": (-0.1, 0.3)}[verdict]
+    return board.Difference("free", 2, "sim_heldout", "higher", FULL, LESS, (low + high) / 2, low, high, 0.01)
+
+
+def test_the_difference_by_hand() -> None:
+    """0.2 on every person, whatever people are drawn; one ablation is a family of its own, so p is 1 / draws."""
+    (found,) = make(rows(0.5, 0.3), (SIM,), (FULL,), ablations={LESS: FULL})[0].ablated()
+    assert (found.method, found.other) == (FULL, LESS)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.2, 0.2))
+    assert found.p == pytest.approx(1 / 300)
+
+
+def test_full_form_and_ablation_swapped_change_the_sign() -> None:
+    (found,) = make(rows(0.3, 0.5), (SIM,), (FULL,), ablations={LESS: FULL})[0].ablated()
+    assert (found.mean, found.low, found.high) == pytest.approx((-0.2, -0.2, -0.2))
+
+
+def test_p_is_corrected_over_the_ablations_of_one_method_only() -> None:
+    """Two ablations of one method: twice the smallest p; the one of another method stays alone."""
+    more = [score(name, f"{FULL}-{kind}", index / 20) for index, name in enumerate(PEOPLE) for kind in ("a",)]
+    more += [score(name, each, index / 20) for index, name in enumerate(PEOPLE) for each in (OTHER, "theirs-b")]
+    family = {LESS: FULL, f"{FULL}-a": FULL, "theirs-b": OTHER}
+    found = {
+        each.other: each for each in make(rows(0.5, 0.3) + more, (SIM,), (FULL, OTHER), ablations=family)[0].ablated()
+    }
+    assert found[LESS].p == pytest.approx(2 / 300)
+    assert found["theirs-b"].p == 1.0
+    assert found["theirs-b"].method == OTHER
+
+
+def test_ranks_and_differences_are_among_published_forms_only() -> None:
+    """The ablation is above everybody and takes no rank, nor a share of the correction of p."""
+    others = [score(name, OTHER, index / 20) for index, name in enumerate(PEOPLE)]
+    found = rows(0.5, 0.9) + others
+    cell = make(found, (SIM,), (FULL, OTHER), ablations={LESS: FULL})[0]
+    alone = make([row for row in found if row["method"] != LESS], (SIM,), (FULL, OTHER))[0]
+    assert cell.estimates["sim_heldout", FULL].ranks == (1, 1)
+    assert cell.estimates["sim_heldout", LESS].ranks is None
+    assert list(cell.differences()) == list(alone.differences())
+    assert list(alone.ablated()) == []
+
+
+def test_ablations_are_listed_after_their_method() -> None:
+    family = {LESS: FULL, "gone-a": "gone", "theirs-b": OTHER}
+    assert inputs([], methods=(FULL, OTHER), ablations=family).listed == (FULL, LESS, OTHER, "theirs-b", "gone-a")
+
+
+def card(folder: Path, name: str, **settings: object) -> None:
+    (folder / name).mkdir()
+    (folder / name / "card.json").write_text(json.dumps({"settings": settings}))
+
+
+def test_a_change_is_said_by_the_settings_that_differ(tmp_path: Path) -> None:
+    card(tmp_path, "ours", route_weight=10.0, rank=128, structure=True)
+    card(tmp_path, "ours-less", route_weight=0.0, rank=128, structure=False)
+    family = dict.fromkeys(("ours-less", "ours-2_references", "ours-less-1_references", "ours-unknown"), "ours")
+    assert ablations.changes(family, tmp_path, references=4) == {
+        "ours-less": "route_weight 10 -> 0, structure true -> false",
+        "ours-2_references": "references 4 -> 2",
+        "ours-less-1_references": "route_weight 10 -> 0, structure true -> false, references 4 -> 1",
+        "ours-unknown": "settings not known",
+    }
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words", "holds"),
+    [
+        ("better", "holds here: +0.200 (0.100 to 0.300)", True),
+        ("worse", "does not hold here: the full form is worse, -0.200", False),
+        ("not separable", "does not hold here: not separable, +0.100", False),
+    ],
+)
+def test_a_claim_holds_only_where_its_direction_shows(verdict: str, words: str, holds: bool) -> None:
+    text, found = ablations.judged(ablations.CLAIMS[LESS], difference(verdict))
+    assert text.startswith(words)
+    assert found is holds
+
+
+def test_a_claim_of_which_the_cell_is_missing_is_not_tested() -> None:
+    assert ablations.judged(ablations.CLAIMS[LESS], None) == ("not tested here", None)
+    assert ablations.judged(None, difference("better")) == ("", None)
+
+
+def test_a_method_without_ablations_has_no_table() -> None:
+    run = inputs(rows(0.5, 0.3, people=2), (SIM,), (OTHER, FULL), ablations={LESS: FULL})
+    (family,) = ablations.families(board.cells(run), run, {LESS: "route_weight 10 -> 0"})
+    (line,) = family.lines
+    assert (family.method, line.name) == (FULL, LESS)
+    assert line.paper.startswith("67.3 -> 59.1")
