@@ -1,6 +1,7 @@
 """Recognisers: alignment, embeddings, inner features and the torch form, on small random networks."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,72 @@ def test_inner_features_are_the_last_map_of_each_height(pack: Path, crops: np.nd
     for side, maps in theirs.items():
         assert ours[side].shape == tuple(maps.shape)
         assert np.abs(ours[side] - maps.numpy()).max() < 1e-3
+
+
+@pytest.mark.parametrize("which", ["random", "recogniser_a"])
+def test_gradients_of_the_torch_form_are_those_of_the_onnx_model(which: str, pack: Path, crops: np.ndarray) -> None:
+    """Along some directions, by central differences of the similarity that the ONNX model finds."""
+    folder = pack if which == "random" else MODELS / which
+    session = Recogniser(folder)._session
+    pixels, goal = to_torch(crops[:1]), torch.from_numpy(Recogniser(folder).embed(crops[1:2]))
+
+    def similarity(at: torch.Tensor) -> float:
+        raw = session.run(None, {session.get_inputs()[0].name: at.numpy()})[0].astype(np.float64)
+        return float((raw / np.linalg.norm(raw) * goal.numpy()).sum())
+
+    at = pixels.clone().requires_grad_()
+    torch.nn.functional.cosine_similarity(load_torch_recogniser(folder)(at), goal).sum().backward()
+    assert at.grad is not None
+    draw, step = torch.Generator().manual_seed(0), 0.01
+    for blob in torch.nn.functional.interpolate(torch.randn(4, 3, 14, 14, generator=draw), (112, 112)):
+        # some of it along the gradient: elsewhere the slope is too small to be told from rounding
+        direction = blob[None] / blob.norm() + at.grad / at.grad.norm()
+        slope = (similarity(pixels + step * direction) - similarity(pixels - step * direction)) / (2 * step)
+        assert slope == pytest.approx(float((at.grad * direction).sum()), rel=0.03)
+
+
+class Mobile(torch.nn.Module):
+    """Another architecture: depthwise convolutions, PReLU, pooling in the end; `stride` of its first layer."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        widths = {2: (6, 10, 12, 20), 4: (6, 10, 12)}[stride]
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, widths[0], 7, stride, 3), torch.nn.PReLU(widths[0]))
+        self.stages = torch.nn.ModuleList(
+            torch.nn.Sequential(
+                torch.nn.Conv2d(before, before, 3, 2, 1, groups=before),
+                torch.nn.BatchNorm2d(before),
+                torch.nn.PReLU(before),
+                torch.nn.Conv2d(before, after, 1),
+            )
+            for before, after in pairwise(widths)
+        )
+        self.head = torch.nn.Linear(widths[-1], 16)
+
+    def maps(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        found = [self.stem(pixels)]
+        for stage in self.stages:
+            found.append(stage(found[-1]))
+        return found
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.head(self.maps(pixels)[-1].mean((2, 3)))
+
+
+@pytest.mark.parametrize(("stride", "heights"), [(2, [56, 28, 14, 7]), (4, [28, 14, 7])])
+def test_maps_of_another_architecture_are_found_by_their_height(
+    stride: int, heights: list[int], pack: Path, crops: np.ndarray, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    net = Mobile(stride).eval().half().float()  # files keep weights in half precision
+    (tmp_path / "detector.onnx").write_bytes((pack / "detector.onnx").read_bytes())
+    export.store_onnx(net, tmp_path / "recognition.onnx", (1, 3, 112, 112), {"pixels": {0: "n"}, "embedding": {0: "n"}})
+    ours = Recogniser(tmp_path).inner_features(crops)
+    with torch.no_grad():
+        theirs = {maps.shape[2]: maps.numpy() for maps in net.maps(to_torch(crops))}
+    assert list(ours) == heights
+    for side, maps in theirs.items():
+        assert np.allclose(ours[side], maps, atol=1e-3)
 
 
 def test_batches_do_not_change_results(pack: Path) -> None:

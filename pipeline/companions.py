@@ -1,0 +1,207 @@
+"""What acts on the same base beside a method: ordinary ControlNets, image prompts, and styles.
+
+A method knows of none of them; each joins the backbone from outside and reads the layout that it is published in:
+
+- `Controlled`: a backbone that ControlNets help; what they find is added to the method's own residuals;
+- `ImagePrompt`: an IP-Adapter, a decoupled branch beside whatever the method's layers do;
+- `merge_lora`: a low-rank change (a style, say) of the UNet's weights.
+
+Each has a scale. At 0 a method draws what it draws alone, bit by bit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.backbone.batch import Text
+from pipeline.backbone.decoupled import Faces, IdBranch
+from pipeline.backbone.inject import attentions, merge_heads, sites, split_heads
+from pipeline.backbone.load import Backbone, Residuals
+from pipeline.errors import MissingInput
+
+# How the two factors of a low-rank change are called: by peft, by diffusers before it, and by kohya's scripts.
+FACTORS = ((".lora_A.weight", ".lora_B.weight"), (".lora.down.weight", ".lora.up.weight"),
+           (".lora_down.weight", ".lora_up.weight"))  # fmt: skip
+KOHYA = "lora_unet_"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A ControlNet (arXiv 2302.05543) and what it is shown."""
+
+    net: nn.Module  # a diffusers ControlNetModel made for the same kind of base
+    picture: Tensor  # (B or 1, C, H, W) in [0, 1], in pixels of the picture that is drawn
+    scale: float = 1.0
+
+    def __call__(self, backbone: Backbone, noisy: Tensor, times: Tensor, text: Text) -> Residuals:
+        """What it adds to the UNet's skip connections and middle; rows of one picture repeat, as guidance does."""
+        return self.net(
+            noisy,
+            times,
+            encoder_hidden_states=text.hidden,
+            controlnet_cond=self.picture.repeat(len(noisy) // len(self.picture), 1, 1, 1),
+            conditioning_scale=self.scale,
+            added_cond_kwargs=backbone.added(text, noisy),
+            return_dict=False,
+        )
+
+
+class Controlled(Backbone):
+    """A backbone that ControlNets help, all else shared with `backbone`; methods are run on it as on any other."""
+
+    def __init__(self, backbone: Backbone, controls: Sequence[Control]) -> None:
+        vars(self).update(vars(backbone))
+        self.controls = tuple(controls)
+
+    def denoise(self, noisy: Tensor, times: Tensor, text: Text, residuals: Residuals | None = None) -> Tensor:
+        """The UNet's prediction, as `Backbone.denoise`, with all residuals added up."""
+        for control in self.controls:
+            residuals = both(residuals, control(self, noisy, times, text))
+        return super().denoise(noisy, times, text, residuals)
+
+
+def both(first: Residuals | None, second: Residuals) -> Residuals:
+    """The sum of two nets' residuals."""
+    if first is None:
+        return second
+    return [one + other for one, other in zip(first[0], second[0], strict=True)], first[1] + second[1]
+
+
+class ImagePrompt(nn.Module):
+    """An IP-Adapter (arXiv 2308.06721): an image's embedding as a few tokens in a cross-attention of their own.
+
+    It was made for the base, so it reads the base's own queries and goes out through the base's own projection, beside
+    whatever a method does: attach it after the method. `show` says which image; without it nothing is added.
+
+    Args:
+        embedding: length of the image embedding.
+        tokens: that it becomes.
+    """
+
+    def __init__(self, unet: nn.Module, embedding: int, tokens: int = 4) -> None:
+        super().__init__()
+        own, crossing = attentions(unet), [site for site in sites(unet) if site.context]
+        width = crossing[0].context or 0
+        self.proj, self.norm = nn.Linear(embedding, tokens * width), nn.LayerNorm(width)
+        self.branches = nn.ModuleDict({site.name: IdBranch(site, own[site.name]) for site in crossing})
+        self.scale = 1.0
+        self.shown: Faces | None = None
+
+    def tokens(self, embeddings: Tensor) -> Tensor:
+        """Tokens (B, T, D) of image embeddings (B, E)."""
+        return self.norm(self.proj(embeddings).unflatten(-1, (-1, len(self.norm.weight))))
+
+    def show(self, embeddings: Tensor, guided: bool = True) -> None:
+        """Let the next calls of the UNet read images (B, E); with guidance its first half reads no image (zeros)."""
+        rows = torch.cat([torch.zeros_like(embeddings), embeddings]) if guided else embeddings
+        tokens = self.tokens(rows).unsqueeze(1)
+        self.shown = Faces(tokens, torch.ones_like(tokens[..., 0, 0], dtype=torch.bool), masks=None)
+
+    def attach(self, unet: nn.Module) -> None:
+        """Add the branches to what the UNet's cross-attention layers do now."""
+        own = attentions(unet)
+        for name in self.branches:
+            own[name].set_processor(_Beside(own[name].processor, name, self))
+
+    def added(self, name: str, attn: Any, hidden: Tensor) -> Tensor | float:
+        """What the branch of a layer adds to its output, (B, L, C)."""
+        if self.shown is None:
+            return 0.0
+        query = split_heads(attn.to_q(hidden), attn.heads)
+        branch: Any = self.branches[name]
+        found = branch.each(query, self.shown).squeeze(1)
+        return self.scale * F.linear(merge_heads(found), attn.to_out[0].weight)
+
+
+class _Beside:
+    """A layer's processor, and an image prompt's branch added to what it gives."""
+
+    def __init__(self, inner: Any, name: str, prompt: ImagePrompt) -> None:
+        self._inner, self._name, self._prompt = inner, name, prompt
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        out = self._inner(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        return out + self._prompt.added(self._name, attn, hidden_states)
+
+
+def read_image_prompt(unet: nn.Module, tensors: Mapping[str, Tensor]) -> ImagePrompt:
+    """An IP-Adapter from the tensors of its published file: `image_proj.*` and `ip_adapter.<n>.to_{k,v}_ip.weight`.
+
+    Layers are numbered in the order of the UNet's own list, self-attention counted.
+
+    Raises:
+        MissingInput: the tensors are of another layout or of a UNet of other sizes.
+    """
+    try:
+        projection = tensors["image_proj.proj.weight"]
+        prompt = ImagePrompt(unet, projection.shape[1], len(projection) // len(tensors["image_proj.norm.weight"]))
+        prompt.load_state_dict({ours: tensors[theirs] for ours, theirs in _names(unet).items()})
+    except (KeyError, RuntimeError) as error:
+        raise MissingInput(f"this is no IP-Adapter with a plain projection for this UNet: {error}") from error
+    return prompt.requires_grad_(False).eval()
+
+
+def image_prompt_tensors(unet: nn.Module, prompt: ImagePrompt) -> dict[str, Tensor]:
+    """The tensors of an image prompt in the published layout."""
+    own = prompt.state_dict()
+    return {theirs: own[ours].contiguous() for ours, theirs in _names(unet).items()}
+
+
+def _names(unet: nn.Module) -> dict[str, str]:
+    """Our names of an image prompt's tensors and the published ones."""
+    found = {f"{part}.{kind}": f"image_proj.{part}.{kind}" for part in ("proj", "norm") for kind in ("weight", "bias")}
+    for number, name in enumerate(attentions(unet)):
+        if name.endswith("attn2"):
+            for ours, theirs in (("key", "to_k_ip"), ("value", "to_v_ip")):
+                found[f"branches.{name}.{ours}.weight"] = f"ip_adapter.{number}.{theirs}.weight"
+    return found
+
+
+@torch.no_grad()
+def merge_lora(unet: nn.Module, tensors: Mapping[str, Tensor], scale: float = 1.0) -> int:
+    """Add a low-rank change to the UNet's weights: scale * alpha / rank * up @ down; how many weights it changed.
+
+    Linear layers and convolutions, named as peft, diffusers or kohya's scripts name them; what a file says of text
+    encoders is left out. The UNet is changed: load the backbone anew to be rid of it. Hu et al., arXiv 2106.09685.
+
+    Raises:
+        MissingInput: the tensors hold no change of a UNet, or change a layer that this one does not have.
+    """
+    layers = {name: module for name, module in unet.named_modules() if hasattr(module, "weight")}
+    layers |= {KOHYA + name.replace(".", "_"): module for name, module in layers.items()}
+    changes = _changes(tensors)
+    if not changes:
+        raise MissingInput("no low-rank change of a UNet among these tensors")
+    for name, (down, up, alpha) in changes.items():
+        if name not in layers:
+            raise MissingInput(f"the low-rank change of {name} has no layer in this UNet: it was made for another")
+        change = up.flatten(1).float() @ down.flatten(1).float() * (scale * alpha / len(down))
+        weight: Any = layers[name].weight
+        if change.numel() != weight.numel():
+            raise MissingInput(f"the low-rank change of {name} does not fit its {tuple(weight.shape)} weight")
+        weight += change.view_as(weight).to(weight)
+    return len(changes)
+
+
+def _changes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor, float]]:
+    """By layer: the factors (rank, inputs, ...) and (outputs, rank, ...), and alpha, which is the rank by default."""
+    found = {}
+    for lower, upper in FACTORS:
+        for key in (key for key in tensors if key.endswith(lower) and key.startswith(("unet.", KOHYA))):
+            name = key.removesuffix(lower)
+            alpha = tensors.get(f"{name}.alpha")
+            rank = len(tensors[key])
+            factors = tensors[key], tensors[name + upper]
+            found[name.removeprefix("unet.")] = (*factors, rank if alpha is None else float(alpha))
+    return found
