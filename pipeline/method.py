@@ -38,10 +38,14 @@ PICTURES_AT_ONCE = 16
 
 
 class Frozen:
-    """The frozen encoders that may condition a method, each loaded when it is first asked for."""
+    """The frozen encoders that may condition a method, each loaded when it is first asked for.
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    Args:
+        backbone: where it is loaded already.
+    """
+
+    def __init__(self, models: Models, backbone: Backbone | None = None) -> None:
+        self._models, self._backbone = models, backbone
 
     @cached_property
     def recogniser(self) -> Recogniser:
@@ -78,7 +82,7 @@ class Frozen:
     @cached_property
     def backbone(self) -> Backbone:
         """The backbone, for its autoencoder."""
-        return load(self._models.backbone)
+        return self._backbone or load(self._models.backbone)
 
     @cached_property
     def head(self) -> Head:

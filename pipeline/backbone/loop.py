@@ -126,7 +126,7 @@ class Trainer:
             raise TrainingError(f"train.batch {plan.train.batch} cannot be shared evenly by {ranks.size} ranks")
         self.backbone = load.load(plan.models.backbone)
         torch.manual_seed(plan.train.seed)
-        frozen = contract.Frozen(plan.models)
+        frozen = contract.Frozen(plan.models, self.backbone)
         self.method = adapter.create(plan.method, self.backbone, frozen)
         self.method.to(self.backbone.device).attach(self.backbone.unet)
         self.method.prepare(frozen)

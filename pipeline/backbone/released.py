@@ -64,7 +64,7 @@ def convert(name: str, files: Sequence[Path], out: Path, models: Models, licence
     full = name if "-" in name else f"{name}-{VARIANT}"
     layouts_of(full)
     release, backbone = read_release(files), load(models.backbone, "cpu")
-    method = adapter.create(full, backbone, Frozen(models))
+    method = adapter.create(full, backbone, Frozen(models, backbone))
     fill(method, full, release, backbone)
     adapter.save(out, method, card(method, full, files, models, licence))
 

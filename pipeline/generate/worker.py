@@ -63,7 +63,7 @@ class MethodWorker:
         self._backbone: Backbone = load(drawing.models.backbone)
         plain = drawing.name == PLAIN
         self._method = Method(self._backbone, {}) if plain else adapter.load(drawing.weights, self._backbone)
-        self._composer = Composer(self._method, self._backbone, Frozen(drawing.models), drawing.shapes)
+        self._composer = Composer(self._method, self._backbone, Frozen(drawing.models, self._backbone), drawing.shapes)
         self._known: dict[str, Known] = {}
 
     def __call__(self, task: shards.Task) -> dict[str, int]:

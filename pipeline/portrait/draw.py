@@ -62,7 +62,7 @@ class Portrait:
 
     def __init__(self, name: str, method: Method, backbone: Backbone, params: Settings, cases: Path = CASES) -> None:
         self._name, self._method, self._backbone, self._params, self._cases = name, method, backbone, params, cases
-        self._trained, self._frozen = method.settings, Frozen(params.models)
+        self._trained, self._frozen = method.settings, Frozen(params.models, backbone)
         self._album = Album(params, self._frozen)
         self._composer = Composer(method, backbone, self._frozen, params.shapes)
 

@@ -64,6 +64,7 @@ class Size:
     judge: Callable[[], torch.nn.Module]
     dimension: int  # of the recogniser
     context: tuple[int, int]  # words and width of the captions
+    patches: tuple[int, int]  # tokens and width of the image encoder
     pictures: int
     side: int  # of the latent
     turns: int
@@ -92,6 +93,7 @@ SIZES = {
         judge=lambda: load_torch_recogniser(world("recogniser_a")),
         dimension=128,
         context=(52, 128),
+        patches=(64, 128),
         pictures=16,
         side=32,
         turns=4,
@@ -102,6 +104,7 @@ SIZES = {
         judge=lambda: fold(ResidualNet(**R50)).requires_grad_(False).eval(),
         dimension=512,
         context=(77, 768),
+        patches=(257, 1280),
         pictures=1,
         side=64,
         turns=2,
@@ -115,6 +118,7 @@ def given(size: Size, backbone: Backbone) -> Given:
     count, cells, pixels = size.pictures, (size.side, size.side), size.side * backbone.factor
     features = {
         "embedding": torch.randn(count, 1, 1, size.dimension),
+        "patches": torch.randn(count, 1, 1, *size.patches),
         "latents": torch.randn(count, 1, 1, backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
     canvas = torch.rand(count, GroupPortrait.canvas_channels, pixels, pixels)
@@ -148,6 +152,7 @@ def step_of(size: Size, judges: set[str]) -> Callable[[str], None]:
     backbone = size.backbone()
     blank = {
         "embedding": torch.zeros(size.dimension),
+        "patches": torch.zeros(size.patches),
         "latents": torch.zeros(backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
     method = GroupPortrait(backbone, blank, Settings()).float().train()
