@@ -19,6 +19,21 @@ class Mlp(nn.Sequential):
         super().__init__(nn.LayerNorm(inputs), nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width))
 
 
+class EmbeddingTokens(nn.Module):
+    """A recogniser's embedding (F, D), of length about sqrt(D), as tokens (F, T, width)."""
+
+    def __init__(self, embedding: int, width: int, tokens: int) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.project = nn.Sequential(
+            nn.Linear(embedding, 2 * embedding), nn.GELU(), nn.Linear(2 * embedding, tokens * width)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return self.norm(self.project(embedding).unflatten(-1, (self.tokens, -1)))
+
+
 class FaceIdPlus(nn.Module):
     """ID tokens of a recogniser's embedding, refined by an image encoder's tokens (IP-Adapter-FaceID-Plus).
 
@@ -28,11 +43,8 @@ class FaceIdPlus(nn.Module):
 
     def __init__(self, embedding: int, patch: int, width: int, tokens: int, depth: int, shortcut: bool = True) -> None:
         super().__init__()
-        self.tokens, self.shortcut = tokens, shortcut
-        self.project = nn.Sequential(
-            nn.Linear(embedding, 2 * embedding), nn.GELU(), nn.Linear(2 * embedding, tokens * width)
-        )
-        self.norm = nn.LayerNorm(width)
+        self.shortcut = shortcut
+        self.first = EmbeddingTokens(embedding, width, tokens)
         self.patches = nn.Linear(patch, width)
         self.perceiver = Perceiver(width, depth)
         self.out = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
@@ -47,7 +59,7 @@ class FaceIdPlus(nn.Module):
             scale: of what the patches say, beside the embedding; lower follows the prompt more freely. Without the
                 shortcut there is nothing beside it, and it counts for nothing.
         """
-        first = self.norm(self.project(embedding).unflatten(-1, (self.tokens, -1)))
+        first = self.first(embedding)
         found = self.out(self.perceiver(first, self.patches(patches), keep))
         return first + scale * found if self.shortcut else found
 

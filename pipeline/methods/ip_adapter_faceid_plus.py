@@ -108,8 +108,8 @@ RELEASED = (
         "ip-adapter-faceid-plusv2_sd15.bin",
         r"^image_proj\.perceiver_resampler\.",
         {
-            "image_proj.proj.{rest}": "identity.project.{rest}",
-            "image_proj.norm.{rest}": "identity.norm.{rest}",
+            "image_proj.proj.{rest}": "identity.first.project.{rest}",
+            "image_proj.norm.{rest}": "identity.first.norm.{rest}",
             "image_proj.perceiver_resampler.proj_in.{rest}": "identity.patches.{rest}",
             "image_proj.perceiver_resampler.proj_out.{rest}": "identity.out.0.{rest}",
             "image_proj.perceiver_resampler.norm_out.{rest}": "identity.out.1.{rest}",
