@@ -8,12 +8,14 @@ people's places (their masked loss); drawing begins with the caption alone (dela
 
 Sizes follow the backbone and the encoders. Deviations and choices:
 - Captions here name no person by a word of their own ("two people"), so that each person's words are some of those that
-  fill the caption up behind its end. They are several, because the backbone learned to look at these little: one word
-  for a person changed a prediction by a thousandth after 6,000 images, and nobody was recognised. Fused words are
-  relative to those of no reference, which leave the caption as it is: as for every method here (reports/decisions/
-  methods-and-training.md).
+  fill the caption up behind its end. They are several, told apart by what is learned of each, because the backbone
+  looks at each of these little. Fused words are relative to those of no reference, which leave the caption as it is: as
+  for every method here (reports/decisions/methods-and-training.md).
+- The authors train the last two blocks of their image encoder with the rest. Here encoders are frozen, and the pack's
+  image encoder tells nobody apart (among 96 people the right one is never first), so that recogniser A's embedding is
+  fused beside the image encoder's.
 - The authors train the UNet as a whole; here low-rank changes (two fifths of a layer's width) of all attention do, so
-  that the base stays as it is, as for every method here. Its image encoder is frozen here.
+  that the base stays as it is, as for every method here; at the full rate, for nothing else reads the words.
 - The reference's background is not replaced: it is never the target photo.
 - 85 % of the budget on pictures of one person, then pictures of several; theirs is one mixture.
 - Of several references the embeddings are averaged.
@@ -40,7 +42,7 @@ from pipeline.method import Features, Frozen, Method, Phase, Step
 class Settings:
     """What is particular to FastComposer."""
 
-    words: int = 6  # per person, at most: a caption keeps half of its places
+    words: int = 24  # per person, at most: a caption keeps half of its places
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     localisation: float = 1e-3  # weight of L_loc
     masked: float = 0.5  # share of the training steps whose loss counts only people's places
@@ -52,17 +54,22 @@ VARIANTS = {"": Settings(), "no_localisation": Settings(localisation=0.0), "no_d
 
 
 class Fuse(nn.Module):
-    """A word's state and a person's embedding to a new state: two MLPs with shortcuts, then LayerNorm."""
+    """A word's state and a person's embedding to a new state: two MLPs with shortcuts, then LayerNorm.
 
-    def __init__(self, embedding: int, width: int) -> None:
+    What is learned of each of a person's words tells apart what they make of one embedding.
+    """
+
+    def __init__(self, embedding: int, width: int, words: int) -> None:
         super().__init__()
+        self.parts = nn.Parameter(torch.randn(words, width))
         self.first = Mlp(width + embedding, width)
         self.second = Mlp(width, width)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, word: Tensor, embedding: Tensor) -> Tensor:
-        """(..., width) of words (..., width) and embeddings (..., E)."""
-        found = word + self.first(torch.cat([word, embedding], dim=-1))
+    def forward(self, words: Tensor, embedding: Tensor) -> Tensor:
+        """(F, W, width) of words (F, W, width), not more than there are, and embeddings (F, E) or (E,)."""
+        told = embedding.unsqueeze(-2).expand(*words.shape[:2], -1)
+        found = words + self.first(torch.cat([words + self.parts[: words.shape[1]], told], dim=-1))
         return self.norm(found + self.second(found))
 
 
@@ -73,27 +80,28 @@ class FastComposer(Method):
         super().__init__(backbone, blank, settings)
         found, own = sites(backbone.unet), attentions(backbone.unet)
         width = next(site.context for site in found if site.context)
-        self.fuse = Fuse(len(blank["embedding"]), width)
+        self.fuse = Fuse(len(blank["embedding"]), width, settings.words)
         self.layers = nn.ModuleDict(
             {site.name: DecoupledAttention(site, own[site.name], settings.rank, branch=False) for site in found}
         )
 
     @classmethod
     def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
-        """The image encoder's embedding (R, E) of R aligned faces, of length sqrt(E)."""
+        """The recogniser's and the image encoder's embeddings (R, D + E) of R aligned faces, numbers of about 1."""
         crops = np.stack([reference.crop for reference in references])
         with torch.no_grad():
-            found = frozen.image_text.image(torch.from_numpy(to_unit(crops)).permute(0, 3, 1, 2)).numpy()
-        return {"embedding": found * np.float32(found.shape[1] ** 0.5)}
+            seen = frozen.image_text.image(torch.from_numpy(to_unit(crops)).permute(0, 3, 1, 2)).numpy()
+        scaled = seen * np.float32(seen.shape[1] ** 0.5)
+        return {"embedding": np.concatenate([frozen.embeddings(crops), scaled], axis=1)}
 
     @classmethod
     def encode_blank(cls, frozen: Frozen) -> Features:
         """Zeros."""
-        return {"embedding": np.zeros(frozen.image_text.dimension, np.float32)}
+        return {"embedding": np.zeros(frozen.recogniser.dimension + frozen.image_text.dimension, np.float32)}
 
     def phases(self) -> tuple[Phase, ...]:
         """Pictures of one person, then of several."""
-        share, rates = self.settings.single_share, {"fuse.*": 1.0, "layers.*": 0.1}
+        share, rates = self.settings.single_share, {"fuse.*": 1.0, "layers.*": 1.0}
         return Phase("single", share, (1, 1), rates), Phase("groups", 1 - share, (2, 4), rates)
 
     def condition(self, batch: Batch) -> Condition:
@@ -112,9 +120,9 @@ class FastComposer(Method):
         """What people (B, N) make of their words (B, N * W, D), beside what no reference would."""
         present = people.present
         own = words.unflatten(1, (present.shape[1], -1))[present]  # (F, W, D)
-        embedding = mean_of(people.features["embedding"][present], people.given[present]).unsqueeze(1)
-        told, nobody = (each.expand(*own.shape[:2], -1) for each in (embedding, self.blank["embedding"]))
-        return spread(self.fuse(own, told) - self.fuse(own, nobody), present).flatten(1, 2)
+        embedding = mean_of(people.features["embedding"][present], people.given[present])
+        change = self.fuse(own, embedding) - self.fuse(own, self.blank["embedding"])
+        return spread(change, present).flatten(1, 2)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         """The diffusion loss, at times within people's places only, and L_loc."""
