@@ -36,14 +36,6 @@ from pipeline.metric import Floats, Held
 from pipeline.settings import Faces, Models, Shapes
 
 
-class Marker(Finder):
-    """The faces stage's landmarks, in boxes that another detector found."""
-
-    def at(self, image: Pixels, boxes: Floats) -> Array:
-        """Landmarks (M, 68, 2) of the faces in boxes (M, 4) of an RGB image (H, W, 3); all in pixels."""
-        return self._landmarks(image, boxes.astype(np.float32)).astype(np.float64)
-
-
 class PoseObserver:
     """Measures how the faces of an image are held, and says how a layout wants a person held.
 
@@ -53,13 +45,13 @@ class PoseObserver:
     """
 
     def __init__(self, models: Models, faces: Faces, shapes: Shapes) -> None:
-        self._marker, self._settings = Marker(faces, models.recogniser_a), shapes
+        self._mark, self._settings = Finder(faces, models.recogniser_a).landmarks, shapes
         self._basis = basis_of(load_head(Path(models.head)))
         self._shapes: dict[bytes, Array] = {}
 
     def __call__(self, image: Pixels, boxes: Floats) -> Held:
         """The faces in boxes (M, 4) of an RGB image (H, W, 3); M may be 0."""
-        points = self._marker.at(image, boxes)
+        points = self._mark(image, boxes.astype(np.float32)).astype(np.float64)
         if not len(points):
             return Held(np.empty((0, 3, 3)), np.empty((0, len(self._basis.expression))), points, np.empty(0))
         found = fit(points, np.arange(len(points)), self._basis, self._settings)

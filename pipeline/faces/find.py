@@ -36,6 +36,8 @@ class Found:
 class Finder:
     """Finds faces with the detector of `directory`, and landmarks as `settings.landmarks` says.
 
+    `landmarks` (photo, boxes) is for faces that another detector found.
+
     Raises:
         MissingInput: no detector, or no landmark weights.
         SettingsError: `settings.landmarks` is unknown.
@@ -47,7 +49,7 @@ class Finder:
         side = (settings.detector_size, settings.detector_size)
         app.prepare(ctx_id=-1, det_thresh=settings.detector_threshold, det_size=side)
         self._detector = app.det_model
-        self._landmarks = _landmarker(settings, app.models, directory)
+        self.landmarks: Landmarker = _landmarker(settings, app.models, directory)
 
     def __call__(self, photo: Pixels) -> Found:
         """The faces of an RGB photo (H, W, 3), from left to right by the middle of their boxes."""
@@ -56,7 +58,7 @@ class Finder:
         order = np.lexsort((rows[:, 1], rows[:, 0] + rows[:, 2]))
         boxes, scores = rows[order, :4].astype(np.float32), rows[order, 4].astype(np.float32)
         keypoints = np.asarray(keypoints, np.float32).reshape(-1, 5, 2)[order]
-        return Found(boxes, keypoints, self._landmarks(photo, boxes), scores)
+        return Found(boxes, keypoints, self.landmarks(photo, boxes), scores)
 
 
 def _landmarker(settings: Faces, models: dict, directory: Path | str) -> Landmarker:

@@ -116,8 +116,9 @@ def judged(claim: Claim | None, found: board.Difference | None) -> tuple[str, bo
     where = f"{claim.metric}, {claim.protocol}, {claim.people} {'person' if claim.people == 1 else 'people'}"
     if verdict == ("better" if claim.full > claim.ablated else "worse"):
         return f"holds here: {numbers} in {where}", True
-    reason = "not separable" if verdict == "not separable" else f"the full form is {verdict}"
-    return f"does not hold here: {reason}, {numbers} in {where}", False
+    if verdict == "not separable":
+        return f"not shown here: {numbers} in {where} is not separable from none", False
+    return f"does not hold here: the full form is {verdict}, {numbers} in {where}", False
 
 
 def changes(ablations: Mapping[str, str], weights: Path, references: int) -> dict[str, str]:

@@ -43,7 +43,7 @@ def measured(observer: PoseObserver, monkeypatch: pytest.MonkeyPatch) -> Measure
     """What the observer says where the landmark model marks given points (M, 68, 2)."""
 
     def measure(points: np.ndarray) -> Held:
-        monkeypatch.setattr(observer._marker, "at", lambda image, boxes: points.astype(np.float64))
+        monkeypatch.setattr(observer, "_mark", lambda image, boxes: points.astype(np.float64))
         return observer(empty(), np.zeros((len(points), 4)))
 
     return measure

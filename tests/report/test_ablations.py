@@ -91,7 +91,7 @@ def test_a_change_is_said_by_the_settings_that_differ(tmp_path: Path) -> None:
     [
         ("better", "holds here: +0.200 (0.100 to 0.300)", True),
         ("worse", "does not hold here: the full form is worse, -0.200", False),
-        ("not separable", "does not hold here: not separable, +0.100", False),
+        ("not separable", "not shown here: +0.100 (-0.100 to 0.300) in", False),
     ],
 )
 def test_a_claim_holds_only_where_its_direction_shows(verdict: str, words: str, holds: bool) -> None:
