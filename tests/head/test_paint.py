@@ -14,6 +14,22 @@ def test_a_line_has_its_colour_and_the_brighter_one_wins() -> None:
     assert canvas[4, 4].tolist() == [200, 50, 10]
 
 
+def test_a_line_between_pixels_lights_both() -> None:
+    canvas = np.zeros((9, 9, 1), np.uint8)
+    stroke(canvas, np.array([2.0, 4.25]), np.array([6.0, 4.25]), (200,))
+    assert canvas[3:7, 4, 0].tolist() == [0, 150, 50, 0]
+    assert not canvas[4, 0, 0]
+
+
+def test_a_line_of_one_point_and_lines_elsewhere() -> None:
+    canvas = np.zeros((9, 9, 1), np.uint8)
+    stroke(canvas, np.array([4.0, 4.0]), np.array([4.0, 4.0]), (200,))
+    assert canvas[4, 4, 0] == canvas.sum() == 200
+    for far in (np.array([-9.0, 3.0]), np.array([30.0, 3.0]), np.array([3.0, -9.0]), np.array([3.0, 30.0])):
+        stroke(canvas, far, far + 2, (255,))
+    assert canvas.sum() == 200
+
+
 def test_what_lies_outside_is_not_painted() -> None:
     canvas = np.zeros((9, 9, 3), np.uint8)
     stroke(canvas, np.array([-50.0, 4.0]), np.array([500.0, 4.0]), (255, 255, 255))
