@@ -45,7 +45,6 @@ class Card:
     version: int = 1
     main: bool = False  # stands in the first table
     detail: bool = False  # explains another number; tables show it on request
-    proportion: bool = False  # each score is 0 or 1
     least_people: int = 1  # images with fewer people have no such score
     share_of: str = ""
 

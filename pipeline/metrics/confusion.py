@@ -32,7 +32,6 @@ CARDS = (
         0,
         1,
         absent="is left out",
-        proportion=True,
         least_people=_FEWEST,
     ),
     Card(
@@ -45,7 +44,21 @@ CARDS = (
         0,
         1,
         absent="is left out",
-        proportion=True,
+        least_people=_FEWEST,
+    ),
+    Card(
+        "margin",
+        "Margin to the second face",
+        "How far the face that is most similar to a person's held-out photographs is ahead of the next one: "
+        "(s1 - s2) / s1 of the mean cosines of B and C, from 0 to 1 (ID-Conf of UMO, arXiv 2509.06818, which takes "
+        "references). Two faces of one person, or one face for two people, have none. A person counts as 0 in an image "
+        "with fewer than two faces.",
+        "share",
+        "higher",
+        0,
+        1,
+        absent="counts as 0",
+        detail=True,
         least_people=_FEWEST,
     ),
     Card(
@@ -80,20 +93,19 @@ CARDS = (
         "duplicate",
         "Doubled",
         "Share of images in which two faces pass for one person: the mean over B and C of their cosine less the "
-        "threshold at FAR 0.001 is above 0 for some pair. No image counts as not doubled, and as missing.",
+        "threshold at FAR 0.001 is above 0 for some pair. Missing images are left out and counted.",
         "share",
         "lower",
         0,
         1,
         absent="is left out",
-        proportion=True,
         least_people=_FEWEST,
     ),
 )
 
 
 def score(evidence: Evidence) -> list[Score]:
-    """Swap, confusion and blending per person, duplicates per image; nothing for images of one person."""
+    """Swap, confusion, margin and blending per person, duplicates per image; nothing for images of one person."""
     if len(evidence.people) < _FEWEST:
         return []
     wrong = _closest_is_another(evidence)
@@ -102,8 +114,9 @@ def score(evidence: Evidence) -> list[Score]:
     own = {name: values - _alike(evidence, name)[:, None] for name, values in raw.items()}
     scores += per_person("blending", mean_of(own), evidence, LEFT_OUT)
     scores += per_person("blending_raw", mean_of(raw), evidence, LEFT_OUT)
-    scores += _swaps(evidence, wrong)
-    return [*scores, Score("duplicate", WHOLE_IMAGE, float(_doubled(evidence)), not evidence.present, "b+c")]
+    scores += [*_margins(evidence), *_swaps(evidence, wrong)]
+    doubled = float(_doubled(evidence)) if evidence.present else LEFT_OUT
+    return [*scores, Score("duplicate", WHOLE_IMAGE, doubled, not evidence.present, "b+c")]
 
 
 def _closest_is_another(evidence: Evidence) -> Floats:
@@ -124,6 +137,19 @@ def _alike(evidence: Evidence, encoder: str) -> Floats:
     held_out = [person.held_out[encoder] for person in evidence.people]
     real = np.array([[cosines(one, other).mean() for other in held_out] for one in held_out])
     return (real.sum(1) - np.diag(real)) / (len(held_out) - 1)
+
+
+def _margins(evidence: Evidence) -> list[Score]:
+    similarity = mean_of({name: evidence.to_held_out(name) for name in ENCODERS})  # (N, M)
+    few = evidence.found < _FEWEST
+    values = [0.0 if few else margin(own) for own in similarity]
+    return [Score("margin", slot, value, few, "b+c") for slot, value in enumerate(values)]
+
+
+def margin(similarity: Floats) -> float:
+    """(s1 - s2) / s1 of the two highest cosines among (M,), M >= 2, in [0, 1]; 0 where even the highest is below 0."""
+    second, first = np.sort(similarity)[-2:]
+    return float(min((first - second) / first, 1.0)) if first > 0 else 0.0
 
 
 def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:

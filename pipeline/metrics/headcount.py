@@ -12,7 +12,6 @@ CARDS = (
         0,
         1,
         absent="counts as no face",
-        proportion=True,
     ),
     Card(
         "count_error",
@@ -34,7 +33,6 @@ CARDS = (
         0,
         1,
         absent="counts as no face",
-        proportion=True,
     ),
 )
 

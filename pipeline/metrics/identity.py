@@ -5,7 +5,9 @@ photograph of the same person in one paper), so the target here is held out. A p
 such faces out would reward a method for not drawing difficult people.
 """
 
-from pipeline.metric import ENCODERS, LEFT_OUT, Card, Evidence, Floats, Score, mean_of, per_person
+from collections.abc import Sequence
+
+from pipeline.metric import ENCODERS, LEFT_OUT, WHOLE_IMAGE, Card, Evidence, Floats, Score, mean_of, per_person
 
 _HOW = (
     "Cosine between the embeddings of the generated face and of the person's held-out photographs, mean over those "
@@ -67,14 +69,35 @@ CARDS = (
         absent="is left out",
         detail=True,
     ),
+    Card(
+        "sim_worst",
+        "Similarity of the least similar",
+        f"{_HOW}Mean of recognisers B and C, the smallest of the people of an image, at least 0 (after FastComposer, "
+        f"arXiv 2305.10431). {_ZERO}",
+        "cosine",
+        "higher",
+        0,
+        1,
+        absent="counts as 0",
+        detail=True,
+        least_people=2,
+    ),
 )
 
 
 def score(evidence: Evidence) -> list[Score]:
-    """Similarity to held-out photographs, per person."""
+    """Similarity to held-out photographs, per person, and the smallest of an image of several."""
     by_encoder: dict[str, Floats] = {name: evidence.to_held_out(name) for name in ENCODERS}
     mean = mean_of(by_encoder)
     scores = per_person("sim_heldout", mean, evidence, 0.0) + per_person("sim_detected", mean, evidence, LEFT_OUT)
     for name, values in by_encoder.items():
         scores += per_person(f"sim_heldout_{name}", values, evidence, 0.0, name)
-    return scores
+    return scores + _worst([each for each in scores if each.metric == "sim_heldout"])
+
+
+def _worst(scores: Sequence[Score]) -> list[Score]:
+    """The smallest similarity of two or more people, for the image; nothing for one person."""
+    if len(scores) < 2:
+        return []
+    worst = max(min(each.value for each in scores), 0.0)
+    return [Score("sim_worst", WHOLE_IMAGE, worst, any(each.missing for each in scores), "b+c")]

@@ -44,7 +44,6 @@ CARDS = (
         0,
         1,
         absent="counts as not met",
-        proportion=True,
         detail=True,
     ),
 )

@@ -27,7 +27,6 @@ CARDS = (
         0,
         1,
         absent="counts as not filled",
-        proportion=True,
         detail=True,
     ),
 )

@@ -65,7 +65,6 @@ CARDS = (
         0,
         1,
         absent="counts as not met",
-        proportion=True,
         detail=True,
     ),
     *(_card_of(angle) for angle in ANGLES),

@@ -42,7 +42,7 @@ class Claim:
 # left out because its rows cannot be told with certainty; of the two reconstructions no table is known.
 CLAIMS: Mapping[str, Claim] = {
     "uniportrait-no_route_loss": Claim(
-        2, 67.3, 59.1, "% similarity of the worse of two people", "arXiv 2408.05939, Table 4"
+        2, 67.3, 59.1, "% similarity of the worse of two people", "arXiv 2408.05939, Table 4", metric="sim_worst"
     ),
     "uniportrait-1_references": Claim(
         1, 61.2, 55.5, "% similarity to another photo, 4 references to 1", "arXiv 2408.05939, Table I"
@@ -62,7 +62,7 @@ class Line:
     differences: tuple[DifferenceShown | None, ...]  # None where the metric does not apply or scores are missing
     paper: str  # empty where no figure is known
     here: str
-    holds: bool | None  # None where nothing is claimed or the cell is not there
+    holds: bool | None  # None where nothing is claimed, shown or tested
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping
 
 
 def judged(claim: Claim | None, found: board.Difference | None) -> tuple[str, bool | None]:
-    """Whether a paper's claim holds here, in words: its direction must show, and apart from chance."""
+    """Whether a paper's claim holds here, in words: its direction must show, and apart from chance (else None)."""
     if claim is None:
         return "", None
     if found is None:
@@ -116,8 +116,8 @@ def judged(claim: Claim | None, found: board.Difference | None) -> tuple[str, bo
     where = f"{claim.metric}, {claim.protocol}, {claim.people} {'person' if claim.people == 1 else 'people'}"
     if verdict == ("better" if claim.full > claim.ablated else "worse"):
         return f"holds here: {numbers} in {where}", True
-    if verdict == "not separable":
-        return f"not shown here: {numbers} in {where} is not separable from none", False
+    if verdict in ("not separable", tables.NO_NUMBER):
+        return f"not shown here: {numbers} in {where} is not separable from none", None
     return f"does not hold here: the full form is {verdict}, {numbers} in {where}", False
 
 

@@ -60,6 +60,7 @@ class Difference:
     low: float
     high: float
     p: float
+    apart: bool  # p is below the level of the intervals
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Cell:
         casts = self._scores.groupby("case_id", sort=True)["identity_ids"].first()
         self._case = {name: index for index, name in enumerate(casts.index)}
         self.cases = len(self._case)
-        self._groups = len(set(intervals.group_of([list(cast) for cast in casts]).tolist()))
+        self._units = int(intervals.units([list(cast) for cast in casts]).max()) + 1
         # A cell's numbers must not depend on which other cells there are.
         self._generator = np.random.default_rng([inputs.seed, people, *protocol.encode()])
         self._weights = intervals.case_weights([list(cast) for cast in casts], inputs.draws, self._generator)
@@ -172,13 +173,13 @@ class Cell:
 
     def _put(self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int) -> None:
         low, high = intervals.interval(draws, mean, self._inputs.confidence)
-        if card.proportion and mean in (0.0, 1.0):
-            low, high = intervals.wilson(mean, self._groups, self._inputs.confidence)
+        if (card.low, card.high) == (0, 1) and mean in (0, 1):  # all scores are that: no draw differs
+            low, high = intervals.wilson(mean, self._units, self._inputs.confidence)
         row = Row(self.protocol, self.people, method, card.name, card.better, mean, low, high, n, missing)
         self.estimates[card.name, method] = Estimate(row, draws)
 
     def _rank(self, card: Card) -> None:
-        names = [name for name in self._inputs.methods if (card.name, name) in self.estimates]
+        names = [name for name in self._inputs.methods if self._known(card.name, name)]
         if not names:
             return
         draws = np.stack([self.estimates[card.name, name].draws for name in names])
@@ -206,7 +207,19 @@ class Cell:
         for (method, other), draws, level in zip(pairs, drawn, levels, strict=True):
             mean = self.estimates[card.name, method].row.mean - self.estimates[card.name, other].row.mean
             low, high = intervals.interval(draws, mean, self._inputs.confidence)
-            yield Difference(self.protocol, self.people, card.name, card.better, method, other, mean, low, high, level)
+            yield Difference(
+                self.protocol,
+                self.people,
+                card.name,
+                card.better,
+                method,
+                other,
+                mean,
+                low,
+                high,
+                level,
+                level < 1 - self._inputs.confidence,
+            )
 
     def _pairs(self, metric: str) -> Iterator[tuple[str, str]]:
         names = [name for name in self._inputs.methods if (metric, name) in self.estimates]
@@ -214,6 +227,10 @@ class Cell:
             for other in [FLOOR, *names[index + 1 :]]:
                 if self._holds(metric, other):
                     yield method, other
+
+    def _known(self, metric: str, name: str) -> bool:
+        """Whether a method has a number: one of whose images no face was found has none."""
+        return (metric, name) in self.estimates and bool(np.isfinite(self.estimates[metric, name].row.mean))
 
     def _holds(self, metric: str, *names: str) -> bool:
         """Whether there are estimates of a metric for all names."""

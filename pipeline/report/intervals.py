@@ -29,11 +29,16 @@ def case_weights(casts: Sequence[Cast], draws: int, generator: np.random.Generat
     factors of Owen and Eckles (2012, arXiv 1106.2125): right for differences between people, and too wide rather than
     too narrow for what is particular to a case. Averaging the counts instead would halve the spread for two people.
     """
+    return _drawn(units(casts), draws, generator)
+
+
+def units(casts: Sequence[Cast]) -> NDArray[np.int64]:
+    """The numbers (cases, k), from 0 without gaps, of what is resampled of each case: its group, or its k people."""
     groups = group_of(casts)
     if len(set(groups.tolist())) >= FEWEST_GROUPS or all(len(cast) == 1 for cast in casts):
-        return _drawn(groups[:, None], draws, generator)
+        return groups[:, None]
     names = {name: index for index, name in enumerate(sorted({name for cast in casts for name in cast}))}
-    return _drawn(np.array([[names[name] for name in cast] for cast in casts]), draws, generator)
+    return np.array([[names[name] for name in cast] for cast in casts])
 
 
 def group_of(casts: Sequence[Cast]) -> NDArray[np.int64]:
@@ -46,15 +51,18 @@ def group_of(casts: Sequence[Cast]) -> NDArray[np.int64]:
     return np.unique(labels[: len(casts)], return_inverse=True)[1].astype(np.int64)
 
 
-def _drawn(units: NDArray[np.int64], draws: int, generator: np.random.Generator) -> Floats:
-    """Product over a case's units (cases, k) of how often each was drawn; a draw without any case is drawn again."""
-    count = int(units.max()) + 1
+def _drawn(numbers: NDArray[np.int64], draws: int, generator: np.random.Generator) -> Floats:
+    """Product over a case's units, as `units` numbers them (cases, k), of how often each was drawn.
+
+    A draw without any case is drawn again.
+    """
+    count = int(numbers.max()) + 1
     share = np.full(count, 1.0 / count)
-    weights = np.zeros((draws, len(units)))
+    weights = np.zeros((draws, len(numbers)))
     empty = np.arange(draws)
     for _ in range(_TRIES):
         counts = generator.multinomial(count, share, size=len(empty)).astype(np.float64)
-        weights[empty] = counts[:, units].prod(axis=2)
+        weights[empty] = counts[:, numbers].prod(axis=2)
         empty = np.flatnonzero(weights.sum(axis=1) == 0)
         if not len(empty):
             break
@@ -75,7 +83,7 @@ def interval(draws: Floats, estimate: float, confidence: float) -> tuple[float, 
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's (1927) score interval of a proportion.
+    """Wilson's (1927) score interval of a proportion; for scores between 0 and 1 it is too wide rather than too narrow.
 
     Resampling cannot tell 0 of 3 from 0 of 300: where a share is 0 or 1 in the sample, every draw is too.
     """
@@ -87,8 +95,11 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
 
 
 def rank_intervals(draws: Floats, better: str, confidence: float) -> list[tuple[int, int]]:
-    """Best and worst rank (1 is best) of each of M methods within the central share of draws (M, D); ties share."""
-    signed = draws if better == "higher" else -draws
+    """Best and worst rank (1 is best) of each of M methods within the central share of draws (M, D).
+
+    Ties share a rank, and a draw without a number (NaN) is last.
+    """
+    signed = np.nan_to_num(draws if better == "higher" else -draws, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     ranks = 1 + (signed[None, :, :] > signed[:, None, :]).sum(axis=1)
     tail = (1.0 - confidence) / 2.0
     low = np.quantile(ranks, tail, axis=1, method="lower")

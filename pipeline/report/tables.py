@@ -17,6 +17,9 @@ BOUNDS = {
 }
 
 
+NO_NUMBER = "–"
+
+
 @dataclass(frozen=True)
 class Number:
     """One number of a table. `sort` orders it; `ranks` is the rank interval, empty for bounds."""
@@ -67,7 +70,7 @@ class CellShown:
 
 @dataclass(frozen=True)
 class DifferenceShown:
-    """One paired difference; `verdict` says what `method` is against `other`: better, worse or not separable."""
+    """One paired difference; `verdict` says what `method` is against `other`."""
 
     metric: str
     main: bool
@@ -118,7 +121,7 @@ def order(names: set[str], listed: Sequence[str]) -> list[str]:
 def number(value: float, unit: str = "") -> str:
     """A number for reading: three digits after the point where they say something; a dash for none."""
     if not np.isfinite(value):
-        return "–"
+        return NO_NUMBER
     digits = 1 if unit in ("10^-3", "100 x cosine") else 3
     return f"{round(value, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0 a plain 0
 
@@ -150,10 +153,11 @@ def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
 
 
 def verdict(each: board.Difference) -> str:
-    """What the first of two is: better, worse, or not separable where the interval holds 0."""
+    """What the first of two is: better, worse, not separable by the corrected p, or a dash where one has no number."""
+    if not np.isfinite(each.mean):
+        return NO_NUMBER
     up = each.mean > 0 if each.better == "higher" else each.mean < 0
-    apart = each.low > 0 or each.high < 0
-    return ("better" if up else "worse") if apart else "not separable"
+    return ("better" if up else "worse") if each.apart else "not separable"
 
 
 def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown:
@@ -163,9 +167,9 @@ def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown
         any(card.main for card in cards if card.name == each.metric),
         each.method,
         each.other,
-        f"{each.mean:+.3f}" if np.isfinite(each.mean) else "–",
+        f"{each.mean:+.3f}" if np.isfinite(each.mean) else NO_NUMBER,
         f"{number(each.low)} to {number(each.high)}",
-        "–" if not np.isfinite(each.p) else f"{each.p:.3f}",
+        f"{each.p:.3f}" if np.isfinite(each.p) else NO_NUMBER,
         verdict(each),
     )
 

@@ -78,7 +78,8 @@ def test_missing_faces_are_counted() -> None:
     assert missing(scores, "swap") == [True, True]
     assert missing(scores, "confusion") == [True, True]
     assert np.isnan(values(scores, "blending")).all()
-    assert values(scores, "duplicate") == [0.0]
+    assert np.isnan(values(scores, "duplicate")).all()
+    assert missing(scores, "duplicate") == [True]
 
 
 def test_an_empty_place_is_missing_though_the_person_is_found_elsewhere() -> None:
@@ -92,3 +93,55 @@ def test_reordering_people_reorders_their_scores() -> None:
     other = confusion.score(evidence(couple()[::-1], [turned(30), turned(10)], [1, 0], [LEFT, RIGHT]))
     for metric in ("swap", "confusion", "blending", "blending_raw"):
         assert values(one, metric) == pytest.approx(values(other, metric)[::-1])
+
+
+def test_the_margin_by_hand() -> None:
+    """p: cos 0 = 1 before cos 60 = 0.5, margin 0.5; q at right angles to p: cos 30 before cos 90, all of it."""
+    scores = confusion.score(evidence(couple(), [turned(0), turned(60)], [0, 1], [LEFT, RIGHT]))
+    assert values(scores, "margin") == pytest.approx([0.5, 1.0])
+
+
+@pytest.mark.parametrize("faces", [[], [turned(0)]])
+def test_fewer_than_two_faces_have_no_margin(faces: list) -> None:
+    seen = np.array(faces).reshape(len(faces), 4)
+    scores = confusion.score(evidence(couple(), seen, [0 if faces else -1, -1]))
+    assert values(scores, "margin") == [0.0, 0.0]
+    assert missing(scores, "margin") == [True, True]
+
+
+def test_nobody_who_is_like_the_person_is_no_margin() -> None:
+    assert confusion.margin(np.array([-0.1, -0.5])) == 0.0
+    assert confusion.margin(np.array([0.4, -0.2])) == 1.0
+
+
+def test_all_of_it_against_loops() -> None:
+    """Confusion, swaps, doubles and margins worked out face by face."""
+    for seed in range(20):
+        asked = random_case(np.random.default_rng(seed))
+        scores = confusion.score(asked)
+        scale = asked.calibration["b"]
+        alike = [[_alike(asked, who, face) for face in range(3)] for who in asked.people]
+        on_scale = [[(each - scale.stranger) / (scale.same - scale.stranger) for each in own] for own in alike]
+        for slot, face in enumerate(asked.matched):
+            others = [on_scale[other][face] for other in range(3) if other != slot]
+            assert values(scores, "confusion")[slot] == float(max(others) > on_scale[slot][face])
+            first, second = sorted(alike[slot], reverse=True)[:2]
+            assert values(scores, "margin")[slot] == pytest.approx(
+                max(0.0, min(1.0, (first - second) / first)) * (first > 0)
+            )
+        pairs = [(0, 1), (0, 2), (1, 2)]
+        twins = [np.mean([asked.faces[e][i] @ asked.faces[e][j] - scale.threshold for e in "bc"]) > 0 for i, j in pairs]
+        assert values(scores, "duplicate") == [float(any(twins))]
+
+
+def _alike(asked, who, face: int) -> float:
+    return float(np.mean([np.mean([photo @ asked.faces[e][face] for photo in who.held_out[e]]) for e in "bc"]))
+
+
+def test_references_play_no_part() -> None:
+    """Held-out photographs and references swapped: everybody is somebody else."""
+    mixed = [person("p", [turned(0)], [turned(90)], LEFT), person("q", [turned(90)], [turned(0)], RIGHT)]
+    swapped = [person("p", [turned(90)], [turned(0)], LEFT), person("q", [turned(0)], [turned(90)], RIGHT)]
+    for cast, wrong in ((mixed, 0.0), (swapped, 1.0)):
+        scores = confusion.score(evidence(cast, [turned(10), turned(80)], [0, 1], [LEFT, RIGHT]))
+        assert values(scores, "confusion") == values(scores, "swap") == [wrong, wrong]

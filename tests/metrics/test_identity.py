@@ -1,5 +1,7 @@
 """identity: by hand, against a loop, invariances, and what must differ when arguments are swapped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,24 @@ def test_references_and_held_out_are_not_the_same_thing() -> None:
     swapped = evidence([person("p", [turned(0)], [turned(60)])], [turned(0)], [0])
     assert values(identity.score(straight), "sim_heldout") == pytest.approx([0.5])
     assert values(identity.score(swapped), "sim_heldout") == pytest.approx([1.0])
+
+
+def test_the_worst_of_two_by_hand() -> None:
+    """0.5 and 1: the smaller; missing or on the other side of a right angle: 0; one person has no such score."""
+    people = [person("p", [turned(60)], [turned(0)]), person("q", [turned(90)], [turned(90)])]
+    straight = identity.score(evidence(people, [turned(0), turned(90)], [0, 1]))
+    assert values(straight, "sim_worst") == pytest.approx([0.5])
+    assert missing(straight, "sim_worst") == [False]
+    away = identity.score(evidence(people, [turned(180), turned(90)], [0, 1]))
+    assert values(away, "sim_worst") == [0.0]
+    lost = identity.score(evidence(people, [turned(60)], [0, -1]))
+    assert (values(lost, "sim_worst"), missing(lost, "sim_worst")) == ([0.0], [True])
+    assert values(identity.score(evidence(people[:1], [turned(0)], [0])), "sim_worst") == []
+
+
+def test_the_worst_against_a_loop_and_in_any_order() -> None:
+    asked = random_case(np.random.default_rng(6))
+    scores = identity.score(asked)
+    assert values(scores, "sim_worst") == pytest.approx([max(0.0, min(values(scores, "sim_heldout")))])
+    turned_round = replace(asked, people=asked.people[::-1], matched=asked.matched[::-1])
+    assert values(identity.score(turned_round), "sim_worst") == pytest.approx(values(scores, "sim_worst"))

@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.metric import Card
 from pipeline.metrics import realism
-from pipeline.report import board
+from pipeline.report import board, intervals
 
 SIM = Card("sim_heldout", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0")
 SHARE = Card("sim_share", "Share", "Share.", "share", "higher", -1, 1, "is left out", share_of="sim_heldout")
 DETECTED = Card("sim_detected", "Detected", "Detected.", "cosine", "higher", -1, 1, "is left out")
-EXACT = Card("count_exact", "Exact", "Exact.", "share", "higher", 0, 1, "counts as 0", proportion=True)
+EXACT = Card("count_exact", "Exact", "Exact.", "share", "higher", 0, 1, "counts as 0")
 KID = Card("kid", "KID", "KID.", "10^-3", "lower", -8000, 8000, "is left out")
 
 
@@ -112,6 +112,36 @@ def test_only_methods_are_ranked() -> None:
     assert estimates["sim_heldout", "ours"].ranks == (1, 1)
     assert estimates["sim_heldout", "theirs"].ranks == (2, 2)
     assert estimates["sim_heldout", "no_id"].ranks is None
+
+
+def test_a_method_without_a_number_takes_no_rank_and_is_neither_better_nor_worse() -> None:
+    rows = [score("a", "ours", float("nan")), score("a", "theirs", 0.4), score("a", "no_id", 0.1)]
+    cell = make(rows, (SIM,), ("ours", "theirs"))[0]
+    assert cell.estimates["sim_heldout", "ours"].ranks is None
+    assert cell.estimates["sim_heldout", "theirs"].ranks == (1, 1)
+    assert [each.apart for each in cell.differences() if "ours" in (each.method, each.other)] == [False, False]
+
+
+def test_a_difference_whose_interval_excludes_0_is_not_apart_when_it_is_one_of_many() -> None:
+    """Ten methods against each other: a p of 0.02 to 0.05 alone is no longer below 0.05."""
+    draw = np.random.default_rng(0)
+    names = [f"m{number}" for number in range(10)]
+    rows = [score(f"c{case}", name, draw.normal(), people=1) for case in range(30) for name in names]
+    found = [each for each in make(rows, (SIM,), names)[0].differences() if each.low > 0 or each.high < 0]
+    assert found
+    assert not any(each.apart for each in found if each.p >= 0.05)
+    assert any(each.p >= 0.05 for each in found)
+
+
+def test_a_share_of_none_among_people_who_all_meet_is_as_certain_as_there_are_people() -> None:
+    """Twelve people in a ring are one group, but no single observation: Wilson's interval of 0 of 12."""
+    rows = [
+        {**score(f"c{number}", "ours", 0.0, "count_exact"), "identity_ids": [f"p{number}", f"p{(number + 1) % 12}"]}
+        for number in range(12)
+    ]
+    row = find(make(rows, (EXACT,)), "count_exact", "ours")
+    assert (row.mean, row.low) == (0.0, 0.0)
+    assert row.high == pytest.approx(intervals.wilson(0.0, 12, 0.95)[1])
 
 
 def test_a_share_of_one_is_not_certain() -> None:

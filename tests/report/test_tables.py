@@ -23,13 +23,19 @@ def test_numbers(value: float, unit: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("better", "low", "high", "verdict"),
-    [("higher", 0.1, 0.3, "better"), ("lower", 0.1, 0.3, "worse"), ("higher", -0.1, 0.5, "not separable")],
+    ("better", "mean", "apart", "verdict"),
+    [
+        ("higher", 0.2, True, "better"),
+        ("lower", 0.2, True, "worse"),
+        ("higher", -0.2, True, "worse"),
+        ("higher", 0.2, False, "not separable"),
+        ("higher", float("nan"), False, "–"),
+    ],
 )
-def test_a_difference_is_judged_by_its_interval_and_direction(
-    better: str, low: float, high: float, verdict: str
+def test_a_difference_is_judged_by_its_corrected_p_and_direction(
+    better: str, mean: float, apart: bool, verdict: str
 ) -> None:
-    each = board.Difference("free", 1, "sim", better, "ours", "theirs", 0.2, low, high, 0.01)
+    each = board.Difference("free", 1, "sim", better, "ours", "theirs", mean, 0.1, 0.3, 0.01, apart)
     assert tables.difference(each, [UP]).verdict == verdict
 
 
