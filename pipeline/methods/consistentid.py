@@ -7,7 +7,7 @@ weight 0.01, section 3.3). Low-rank changes (rank 128) of all attention; half of
 within faces (their removed background).
 
 Sizes follow the backbone and the encoders. Deviations and choices:
-- Parts are cut out by the fitted head's regions (BiSeNet in the paper).
+- Parts are cut out by the fitted head's regions (BiSeNet in the paper), and so is the background.
 - The captions have no <facial> word: the parts' words are those that fill the caption up behind its end, and are
   relative to those of no reference.
 - Drawing does not begin with the caption alone (their delayed conditioning), so that the ID tokens' start is that of
@@ -26,7 +26,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
 from pipeline.backbone.decoupled import DecoupledAttention, Faces
@@ -37,6 +36,7 @@ from pipeline.backbone.words import localisation_loss, with_change, word_places,
 from pipeline.head.maps import draw_head, region_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
+from pipeline.head.people import cells
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels, to_unit
 from pipeline.method import Features, Frozen, Method, Phase, Step
@@ -68,16 +68,17 @@ VARIANTS = {"": Settings(), "no_facial": Settings(facial=0.0)}
 
 
 class Parts(nn.Module):
-    """The image encoder's view of each part and the state of its word to a change of that word."""
+    """The image encoder's view of each part and the state of its word to a new state, as FastComposer fuses them."""
 
     def __init__(self, embedding: int, width: int) -> None:
         super().__init__()
-        self.look, self.fuse = Mlp(embedding, width), Mlp(2 * width, width)
+        self.look, self.fuse, self.refine = Mlp(embedding, width), Mlp(2 * width, width), Mlp(width, width)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, words: Tensor, parts: Tensor) -> Tensor:
         """States (F, W, width) of words (F, W, width) and parts (F, W, E)."""
-        return self.norm(words + self.fuse(torch.cat([words, self.look(parts)], dim=-1)))
+        fused = words + self.fuse(torch.cat([words, self.look(parts)], dim=-1))
+        return self.norm(fused + self.refine(fused))
 
 
 class ConsistentId(Method):
@@ -139,11 +140,12 @@ class ConsistentId(Method):
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         """The diffusion loss, at times within faces only, and L_facial."""
-        mask = step.inside() if bool(torch.rand(()) < self.settings.masked) else None
-        terms = {"diffusion": step.diffusion(mask)}
+        canvas = step.batch.canvas
+        assert canvas is not None
+        faces = cells(canvas.amax(1, keepdim=True), step.batch.size)
+        terms = {"diffusion": step.diffusion(faces if bool(torch.rand(()) < self.settings.masked) else None)}
         if step.maps and self.settings.facial:
-            assert step.batch.canvas is not None
-            losses = [_facial(found, step.batch.canvas, self.wires.grid(found.shape[-1])) for found in step.maps]
+            losses = [_facial(found, canvas, self.wires.grid(found.shape[-1])) for found in step.maps]
             terms["facial"] = self.settings.facial * torch.stack(losses).mean()
         return terms
 
@@ -182,6 +184,6 @@ def _look(frozen: Frozen, reference: Reference) -> Floats:
 
 
 def _facial(found: Tensor, canvas: Tensor, grid: tuple[int, int]) -> Tensor:
-    """L_facial of one layer's maps (B, 5, L): the parts are those cells that they cover by a quarter or more."""
-    masks = (F.adaptive_avg_pool2d(canvas, grid) >= 0.25).float()
+    """L_facial of one layer's maps (B, 5, L)."""
+    masks = cells(canvas, grid)
     return localisation_loss(found, masks, masks.flatten(2).any(2))

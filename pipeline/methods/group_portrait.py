@@ -40,15 +40,16 @@ from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, in_line, mean_of, relative
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
-from pipeline.head.maps import draw_head, instance_map, normal_map, pncc_map
+from pipeline.head.maps import normal_map, pncc_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
+from pipeline.head.people import as_channel, draw_people, people_masks
 from pipeline.head.posed import Posed
+from pipeline.head.raster import Buffers
 from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Given, Method, Phase, Step
 
 LATENT_SIDE = 28  # of an aligned face of latents
-INSTANCE = 40  # what one person's number is worth in the canvas's last channel
 DISTIL_RATE = 0.15  # of the learning rate, for LatentID
 GROUP_RATE = 0.2  # of the rates of the second stage, in the third: at full rates single faces were unlearned again
 NOISE = 0.3  # most noise on the latents that LatentID learns from, in spreads of the latents
@@ -61,12 +62,13 @@ class Settings:
     tokens: int = 4  # ID tokens per person
     depth: int = 4  # layers of the perceiver
     widths: tuple[int, int] = (96, 192)  # of LatentID's maps of 14 and of 7 cells
+    latent_id: bool = True  # it is distilled, and ID tokens read its map of the references
     judge: str = "latent"  # what the ID loss looks at: latent, pixel or nothing
     identity: float = 0.1  # weight of the ID loss
     mask: float = 0.1  # weight of the mask loss
     controller: bool = True  # the Facial Controller
     confined: bool = True  # attention is confined to the masks in drawing
-    distil_share: float = 0.1  # of the budget, for LatentID
+    distil_share: float = 0.2  # of the budget, for LatentID
     group_share: float = 0.15  # of the budget, for pictures of one person to four
     face_scale: float = 1.0  # of the ID branch in drawing
     net_scale: float = 1.0  # of the Facial Controller in drawing
@@ -74,7 +76,7 @@ class Settings:
 
 VARIANTS = {
     "": Settings(),
-    "no_latent_id": Settings(judge="nothing"),
+    "no_latent_id": Settings(latent_id=False, judge="nothing"),
     "pixel_id": Settings(judge="pixel"),
     "no_controller": Settings(controller=False),
     "no_mask_attention": Settings(mask=0.0, confined=False),
@@ -183,9 +185,9 @@ class GroupPortrait(Method):
         found, own = sites(backbone.unet), attentions(backbone.unet)
         crossing = [site for site in found if site.context]
         dimension = len(blank["embedding"])
-        self.latent_id = LatentId(backbone.channels, settings.widths, dimension)
         seen = blank["patches"].shape[1]
-        self.look = nn.Linear(settings.widths[-1], seen)
+        self.latent_id = LatentId(backbone.channels, settings.widths, dimension) if settings.latent_id else None
+        self.look = nn.Linear(settings.widths[-1], seen) if settings.latent_id else None
         self.identity = FaceIdPlus(dimension, seen, crossing[0].context or 0, settings.tokens, settings.depth)
         self.layers = nn.ModuleDict({site.name: MaskAttention(site, own[site.name]) for site in crossing})
         self.net = SpatialNet(backbone, self.canvas_channels) if settings.controller else None
@@ -215,25 +217,28 @@ class GroupPortrait(Method):
     def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """Normals, PNCC and the number of the person of everybody on one canvas; who is larger is in front."""
         canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
-        drawn = [_drawn(head, person, size) for person in people]
-        instances = instance_map([buffers for buffers, _ in drawn], [person.camera for person in people])
-        for number, (_, maps) in enumerate(drawn):
-            canvas[instances == number, :-1] = maps[instances == number]
-        canvas[..., -1] = (instances + 1) * INSTANCE
+        drawn, instances = draw_people(head, people, size)
+        for number, (person, buffers) in enumerate(zip(people, drawn, strict=True)):
+            canvas[instances == number, :-1] = _maps(head, person, buffers)[instances == number]
+        canvas[..., -1] = as_channel(instances)
         return canvas
 
     def prepare(self, frozen: Frozen) -> None:
         """Recogniser A in torch, where the loss is in pixels."""
         if self.settings.judge == "pixel":
-            self._judge = load_torch_recogniser(frozen.recogniser.path.parent)
+            judge = load_torch_recogniser(frozen.recogniser.path.parent).to(next(self.parameters()).device)
+            self._judge = judge.forward  # no module of this one: its weights are not among those that are saved
 
     def phases(self) -> tuple[Phase, ...]:
-        """LatentID, then pictures of one person, then all pictures."""
-        distil, group = self.settings.distil_share, self.settings.group_share
-        rates = {"identity.*": 1.0, "look.*": 1.0, "layers.*": 0.1, **({"net.*": 0.1} if self.net is not None else {})}
+        """LatentID where there is one, then pictures of one person, then all pictures."""
+        distil = self.settings.distil_share if self.latent_id is not None else 0.0
+        group = self.settings.group_share
+        parts = {"identity": 1.0, "look": 1.0, "layers": 0.1, "net": 0.1}
+        rates = {f"{part}.*": rate for part, rate in parts.items() if getattr(self, part) is not None}
         gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
+        learned = (Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),) if distil else ()
         return (
-            Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),
+            *learned,
             Phase("single", 1 - distil - group, (1, 1), rates),
             Phase("groups", group, (1, 4), gentle),
         )
@@ -243,7 +248,7 @@ class GroupPortrait(Method):
         tokens = relative(batch.people, self.blank, self._embed)
         masks = None
         if batch.canvas is not None and self.settings.confined:
-            masks = instance_masks(batch.canvas, tokens.shape[1])
+            masks = people_masks(batch.canvas[:, -1], tokens.shape[1])
         scale = 1.0 if self.training else self.settings.face_scale
         return Condition(batch.text, Faces(tokens, batch.people.present, masks, scale), batch.canvas)
 
@@ -268,21 +273,24 @@ class GroupPortrait(Method):
             terms["identity"] = self.settings.identity * self._identity(step)
         if step.maps and self.settings.mask:
             assert step.batch.canvas is not None
-            masks = instance_masks(step.batch.canvas, step.batch.people.present.shape[1])
+            masks = people_masks(step.batch.canvas[:, -1], step.batch.people.present.shape[1])
             losses = [mask_loss(found, masks, self.wires.grid(found.shape[-1])) for found in step.maps]
             terms["mask"] = self.settings.mask * torch.stack(losses).mean()
         return terms
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
-        with torch.no_grad():
-            maps = self.latent_id.features(features["latents"].flatten(0, 1)).flatten(2).transpose(1, 2)
-        seen = torch.cat([features["patches"], self.look(maps).unflatten(0, given.shape)], dim=2)
+        seen = features["patches"]
+        if self.latent_id is not None and self.look is not None:
+            with torch.no_grad():
+                maps = self.latent_id.features(features["latents"].flatten(0, 1)).flatten(2).transpose(1, 2)
+            seen = torch.cat([seen, self.look(maps).unflatten(0, given.shape)], dim=2)
         patches, keep = in_line(seen, given)
         return self.identity(mean_of(features["embedding"], given), patches, keep)
 
     def _distillation(self, given: Given) -> Tensor:
         """1 - cos to recogniser A, over the faces of the photos, with some noise on their latents."""
         assert given.batch.places is not None
+        assert self.latent_id is not None
         level = NOISE * torch.rand(len(given.latents), 1, 1, 1, device=given.latents.device)
         latents = given.latents + level * torch.randn_like(given.latents)
         faces = aligned(latents, given.batch.places.landmarks, LATENT_SIDE)[given.batch.people.present]
@@ -308,17 +316,12 @@ class GroupPortrait(Method):
         if self.settings.judge == "pixel":
             faces, judge = aligned(step.backbone.pixels(clean), landmarks, SIDE), self._judge
         else:
+            assert self.latent_id is not None
             faces, judge = aligned(clean, landmarks, LATENT_SIDE), self.latent_id
         return judge(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
 
 
 METHOD = GroupPortrait
-
-
-def instance_masks(canvas: Tensor, people: int) -> Tensor:
-    """Masks (B, N, H, W) in {0, 1} of the people on a canvas (B, C, H, W)."""
-    number = (canvas[:, -1] * (255 / INSTANCE)).round()
-    return torch.stack([number == person + 1 for person in range(people)], dim=1).to(canvas.dtype)
 
 
 def mask_loss(shares: Tensor, masks: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -327,9 +330,8 @@ def mask_loss(shares: Tensor, masks: Tensor, grid: tuple[int, int]) -> Tensor:
     return (shares - wanted).square().mean()
 
 
-def _drawn(head: Head, person: Posed, size: tuple[int, int]) -> tuple[Any, Pixels]:
-    """A person's buffers, and normals and PNCC as bytes (H, W, 6)."""
+def _maps(head: Head, person: Posed, buffers: Buffers) -> Pixels:
+    """A drawn person's normals and PNCC as bytes (H, W, 6)."""
     vertices = head.vertices(person.shape, person.expression)
-    buffers = draw_head(vertices, head.triangles, person.camera, size)
     normals = (normal_map(vertices, head.triangles, person.camera, buffers) + 1) / 2
-    return buffers, as_bytes(np.concatenate([normals, pncc_map(head, buffers)], axis=-1))
+    return as_bytes(np.concatenate([normals, pncc_map(head, buffers)], axis=-1))

@@ -21,6 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from pipeline import benchmark, images, records, shards
 from pipeline.benchmark import Case
+from pipeline.encoders.recogniser import WEIGHTS
+from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.camera import Camera
 from pipeline.head.model import Head, save_head
 from pipeline.head.posed import Posed
@@ -157,12 +159,15 @@ def head() -> Head:
 
 
 def recogniser(folder: Path) -> Path:
-    """A FaceAnalysis directory with a recogniser that has maps of sides 56, 28, 14 and 7, and a detector's outline."""
+    """A FaceAnalysis directory with a recogniser, in ONNX and in torch, and a detector's outline.
+
+    The recogniser has maps of sides 56, 28, 14 and 7.
+    """
     torch.manual_seed(2)
     folder.mkdir(parents=True)
-    convolutions = [nn.Conv2d(3 if not n else 4 * n, 4 * (n + 1), 3, 2, 1) for n in range(4)]
-    trunk = [part for convolution in convolutions for part in (convolution, nn.ReLU())]
-    net = nn.Sequential(*trunk, nn.Flatten(), nn.Linear(16 * 49, EMBEDDING))
+    sizes: dict[str, Any] = {"stem": 4, "widths": [8, 12, 16], "blocks": [1, 1, 1], "dimension": EMBEDDING}
+    net = fold(ResidualNet(**sizes))
+    save_file(net.state_dict(), folder / WEIGHTS, {"sizes": json.dumps(sizes)})
     _export(net, torch.zeros(1, 3, 112, 112), folder / "recogniser.onnx", ["embedding"])
     _export(_Detector(), torch.zeros(1, 3, 64, 64), folder / "detector.onnx", [f"out{n}" for n in range(9)])
     return folder

@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from pipeline.backbone import adapter, load
+from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, People, Places
 from pipeline.backbone.decoupled import Faces
 from pipeline.backbone.load import Backbone
+from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
+from pipeline.head.people import UNIT, people_masks
 from pipeline.method import Frozen, Given, Step
 from pipeline.methods.group_portrait import (
-    INSTANCE,
     LATENT_SIDE,
     GroupPortrait,
     LatentId,
-    instance_masks,
     mask_loss,
 )
 from pipeline.settings import Models
@@ -58,8 +59,8 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> G
 def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
     painted = GroupPortrait.paint(tiny.head(), [tiny.posed((40, 32), 16), tiny.posed((60, 32), 24)], (64, 128))
     numbers = np.unique(painted[..., -1])
-    assert numbers.tolist() == [0, INSTANCE, 2 * INSTANCE]
-    masks = instance_masks(torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255, 2)
+    assert numbers.tolist() == [0, UNIT, 2 * UNIT]
+    masks = people_masks(torch.from_numpy(painted[..., -1])[None].float() / 255, 2)
     assert masks.shape == (1, 2, 64, 128)
     assert masks[0, 1, 32, 50] == 1  # both are there
     assert masks.sum(1).max() == 1
@@ -141,11 +142,24 @@ def test_where_references_were_dropped_nobody_is_judged(models: Models, backbone
     assert method.loss(step(method, given(method, backbone, dropped=True)))["identity"] == 0
 
 
+def test_the_recogniser_judges_pixels_and_is_no_part_of_the_method(models: Models, backbone: Backbone) -> None:
+    method = create(models, backbone, "group_portrait-pixel_id")
+    names = set(method.state_dict())
+    method.prepare(Frozen(models, backbone))
+    assert set(method.state_dict()) == names
+    first = step(method, given(method, backbone))
+    faces = aligned(backbone.pixels(first.clean()), first.batch.places.landmarks, SIDE)
+    wanted = load_torch_recogniser(models.recogniser_a)(faces.flatten(0, 1))
+    assert torch.allclose(method._judged(first).flatten(0, 1), wanted)
+
+
 def test_variants_leave_their_part_out(models: Models, backbone: Backbone) -> None:
     without = create(models, backbone, "group_portrait-no_controller")
     assert without.net is None
     assert not [name for name, _ in without.named_parameters() if name.startswith("net.")]
     plain = create(models, backbone, "group_portrait-no_latent_id")
     assert "identity" not in plain.loss(step(plain, given(plain, backbone)))
+    assert [phase.name for phase in plain.phases()] == ["single", "groups"]
+    assert not [name for name, _ in plain.named_parameters() if name.startswith(("latent_id.", "look."))]
     loose = create(models, backbone, "group_portrait-no_mask_attention").eval()
     assert loose.condition(given(loose, backbone).batch).faces.masks is None
