@@ -256,6 +256,7 @@ IMAGES = pa.schema(
         ("case_id", pa.string()),
         ("protocol", pa.string()),  # free or layout
         ("method", pa.string()),
+        ("benchmark", pa.string()),  # hash of the cases that it was drawn for
         ("image", IMAGE),
         ("width", pa.int32()),
         ("height", pa.int32()),

@@ -1,16 +1,18 @@
 """evaluate: every metric on every generated image, one row per case and face, to data/scores/<method>.
 
-python -m stages.evaluate                        everything in data/images
+python -m stages.evaluate                        everything in data/images that was drawn for data/samples/cases.json
 python -m stages.evaluate uniportrait            one method
 python -m stages.evaluate --folder DIR --name X  images made elsewhere, files named <case_id>.png; missing files
                                                  are failures. They are kept in data/images/X and scored.
 """
 
 import argparse
+import shutil
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, benchmark, settings, shards
+from pipeline import actors, benchmark, fairness, settings, shards
 from pipeline.errors import MissingInput, SettingsError, did_you_mean, run
 from pipeline.evaluate import folder, plan, summary
 from pipeline.evaluate.real import RealWorker
@@ -29,31 +31,48 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def wanted(asked: argparse.Namespace) -> list[str]:
+def wanted(asked: argparse.Namespace, params: settings.Settings) -> list[str]:
     """The names to score; a plain folder is taken in first.
 
     Raises:
-        SettingsError: --folder without --name.
-        MissingInput: a name has no images.
+        SettingsError: --folder without a name of its own.
+        MissingInput: a name has no images of this benchmark.
     """
+    cases = benchmark.load(SAMPLES / benchmark.FILE)
     if asked.folder:
-        if not asked.name or asked.name == plan.REAL:
-            raise SettingsError("--folder needs --name, what tables are to call these images; `real` is taken")
-        cases = list(benchmark.load(SAMPLES / benchmark.FILE).cases)
+        taken = (plan.REAL, *params.drawn, *params.bounds)
+        if not asked.name or asked.name in taken:
+            raise SettingsError(f"--folder needs --name, what tables are to call these images; not {', '.join(taken)}")
         folder.take_in(asked.folder, asked.name, asked.protocol, cases, IMAGES)
         return [asked.name]
-    known = sorted(path.name for path in IMAGES.glob("*") if path.is_dir())
-    if not known:
-        raise MissingInput(f"no images in {IMAGES}: run the generate stage first")
+    found = {path.name: plan.drawn_for(path) == {cases.hash} for path in sorted(IMAGES.glob("*")) if path.is_dir()}
+    known = [name for name, fits in found.items() if fits]
     for name in asked.methods:
+        if name not in found:
+            raise MissingInput(f"no {IMAGES / name}{did_you_mean(name, found)}")
         if name not in known:
-            raise MissingInput(f"no {IMAGES / name}{did_you_mean(name, known)}")
+            raise MissingInput(
+                f"{IMAGES / name} was drawn for other cases: generate it again, or take the folder in again"
+            )
+    if not known:
+        raise MissingInput(f"no images of the cases of {SAMPLES} in {IMAGES}: run the generate stage first")
+    if not asked.methods:
+        _forget(set(found) - set(known))
     return asked.methods or known
+
+
+def _forget(names: Collection[str]) -> None:
+    """Remove the scores of images that were drawn for other cases: the report reads all scores that there are."""
+    for name in sorted(names):
+        print(f"{IMAGES / name} was drawn for other cases and is left out")
+        shutil.rmtree(SCORES / name, ignore_errors=True)
 
 
 def main() -> None:
     """Look at the test photos once, then score every image."""
-    names, params = wanted(arguments()), settings.load()
+    params = settings.load()
+    fairness.check_recognisers(params.models)
+    names = wanted(arguments(), params)
     looked = plan.real_tasks(params, SAMPLES)
     for kind in ("faces", "features"):
         shards.remove_stale(SCORES / plan.REAL, kind, looked)

@@ -1,11 +1,12 @@
 """A plain folder of images made elsewhere, brought to the form in which every method's images are stored."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline import records, shards
-from pipeline.benchmark import Case
+from pipeline.benchmark import Benchmark, Case
 from pipeline.errors import MissingInput
 from pipeline.images import BadImage, decode, encode_png
 
@@ -13,32 +14,35 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 NO_FILE = "no_file"
 
 
-def take_in(folder: Path, name: str, protocol: str, cases: list[Case], out: Path) -> int:
-    """Write data/images/<name> from files named <case_id>.png; a case without a readable file is a failure.
+def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path) -> int:
+    """Write data/images/<name> from files named <case_id>.png.
 
-    Returns the number of images that were found.
+    A case without a readable file of the case's size is a failure. Returns the number of files that were found.
 
     Raises:
         MissingInput: none of the files is named after a case.
     """
-    rows = [_row(folder, name, protocol, case) for case in cases]
+    head = {"protocol": protocol, "method": name, "benchmark": asked.hash}
+    rows = [head | _row(folder, case) for case in asked.cases]
     found = sum(row["reject"] != NO_FILE for row in rows)
     if not found:
         raise MissingInput(
             f"no image of the benchmark in {folder}: files must be named after the cases of data/samples/cases.json, "
-            f"like {cases[0].case_id}.png"
+            f"like {asked.cases[0].case_id}.png"
         )
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
-    task = shards.Task(shards.fingerprint(name, protocol, [row["image"]["path"] for row in rows], _bytes(rows)), None)
+    task = shards.Task(
+        shards.fingerprint(name, protocol, asked.hash, [row["image"]["path"] for row in rows], _bytes(rows)), None
+    )
     shards.remove_stale(out / name, f"images-{protocol}", [task])
     shards.write(shards.path_of(out / name, f"images-{protocol}", task.key), table, records.IMAGES)
     return found
 
 
-def _row(folder: Path, name: str, protocol: str, case: Case) -> dict:
+def _row(folder: Path, case: Case) -> dict[str, Any]:
     paths = [folder / f"{case.case_id}{suffix}" for suffix in SUFFIXES]
     path = next((path for path in paths if path.is_file()), paths[0])
-    row = {"case_id": case.case_id, "protocol": protocol, "method": name, "width": 0, "height": 0}
+    row = {"case_id": case.case_id, "width": 0, "height": 0}
     image = {"bytes": b"", "path": path.name}
     if not path.is_file():
         return {**row, "image": image, "reject": NO_FILE}
@@ -47,6 +51,9 @@ def _row(folder: Path, name: str, protocol: str, case: Case) -> dict:
     except BadImage as error:
         return {**row, "image": image, "reject": f"bad_image: {error}"}
     height, width = pixels.shape[:2]
+    if (width, height) != (case.width, case.height):
+        wrong = f"size: {width} x {height} pixels, the case asks for {case.width} x {case.height}"
+        return {**row, "image": image, "reject": wrong}
     return {**row, "width": width, "height": height, "image": {**image, "bytes": encode_png(pixels)}, "reject": None}
 
 

@@ -34,6 +34,15 @@ def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
     return tasks
 
 
+def drawn_for(folder: Path) -> set[str]:
+    """The benchmarks (hashes) that the images of data/images/<name> were drawn for; none where there are no images."""
+    return (
+        set(shards.read_all(folder, "images", ["benchmark"])["benchmark"].to_pylist())
+        if shards.paths(folder, "images")
+        else set()
+    )
+
+
 def score_tasks(
     params: Settings, method: str, samples: Path, images: Path, real: Sequence[shards.Task]
 ) -> list[shards.Task]:

@@ -27,6 +27,7 @@ from pipeline.settings import Generate, Models, Shapes, references_of
 
 PLAIN = "no_id"
 AT_ONCE = 8  # pictures of one batch
+CODE = ("pipeline/generate", "pipeline/backbone", "pipeline/encoders", "pipeline/bounds", "pipeline/method")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ class BoundWorker:
 
 def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, int]:
     """Write a shard of images; counts of images and failures."""
-    rows = [_row(drawing.name, result) for result in results]
+    asked = load_cases(drawing.cases).hash
+    rows = [_row(drawing.name, asked, result) for result in results]
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
     shards.write(shards.path_of(drawing.out, "images", key), table, records.IMAGES)
     failed = sum(result.picture is None for result in results)
@@ -159,17 +161,17 @@ def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, in
 
 def tasks(drawing: Drawing) -> list[shards.Task]:
     """One task per piece of the case list, named by all that its images follow from."""
-    benchmark = load_cases(drawing.cases)
+    benchmark, models = load_cases(drawing.cases), drawing.models
     made_by = [
         drawing.name,
         benchmark.hash,
         {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
-        shards.directory_fingerprint(drawing.models.backbone),
-        shards.code_version("pipeline/generate", "pipeline/backbone", "pipeline/bounds", "pipeline/method"),
+        *(shards.directory_fingerprint(each) for each in (models.backbone, models.recogniser_a, models.image_text)),
+        shards.code_version(*CODE),
     ]
     if drawing.name not in BOUNDS:
         made_by += [
-            shards.file_fingerprint([drawing.weights / adapter.WEIGHTS, Path(drawing.models.head)]),
+            shards.file_fingerprint([drawing.weights / adapter.WEIGHTS, Path(models.head)]),
             asdict(drawing.shapes),
             shards.code_version("pipeline/head", str(source(fewer(drawing.name, drawing.generate)[0]))),
         ]
@@ -196,7 +198,7 @@ def _result(case: Case, protocol: str, picture: torch.Tensor) -> Result:
     return Result(case, protocol, as_pixels(picture))
 
 
-def _row(name: str, result: Result) -> dict[str, Any]:
+def _row(name: str, asked: str, result: Result) -> dict[str, Any]:
     case = result.case
     data = None if result.picture is None else encode_png(result.picture)
     image = None if data is None else {"bytes": data, "path": f"{case.case_id}-{result.protocol}.png"}
@@ -204,6 +206,7 @@ def _row(name: str, result: Result) -> dict[str, Any]:
         "case_id": case.case_id,
         "protocol": result.protocol,
         "method": name,
+        "benchmark": asked,
         "image": image,
         "width": case.width,
         "height": case.height,

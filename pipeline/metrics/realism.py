@@ -13,8 +13,6 @@ import numpy as np
 
 from pipeline.metric import Card, Floats, cosines
 
-# Above this many images on a side a seeded subset is taken: the kernel matrix grows with the square.
-MOST = 1000
 SCALE = 1000.0
 
 CARDS = (

@@ -85,17 +85,18 @@ class Inputs:
     photographs: Photographs
     cards: Sequence[Card]
     distances: Mapping[str, Distance]  # metric -> set distance
-    methods: Sequence[str]  # published forms and images made elsewhere: ranked, and compared with each other
+    methods: Sequence[str]  # published forms: ranked, and compared with each other
     draws: int
     confidence: float
     seed: int
-    ablations: Mapping[str, str] = field(default_factory=dict)  # ablation -> its full method; every other is a bound
+    ablations: Mapping[str, str] = field(default_factory=dict)  # ablation -> its full method
+    elsewhere: Sequence[str] = ()  # trained outside of the fairness contract: compared, not ranked; others are bounds
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """All but the bounds: every method with its ablations after it, last ablations whose method is not there."""
+        """All but the bounds: methods with their ablations, what was made elsewhere, ablations without their method."""
         known = [name for method in self.methods for name in (method, *self.ablations_of(method))]
-        return (*known, *(name for name in self.ablations if name not in known))
+        return (*known, *self.elsewhere, *(name for name in self.ablations if name not in known))
 
     def ablations_of(self, method: str) -> list[str]:
         """The ablations of a full method, in the run's order."""
@@ -222,7 +223,8 @@ class Cell:
             )
 
     def _pairs(self, metric: str) -> Iterator[tuple[str, str]]:
-        names = [name for name in self._inputs.methods if (metric, name) in self.estimates]
+        compared = (*self._inputs.methods, *self._inputs.elsewhere)
+        names = [name for name in compared if (metric, name) in self.estimates]
         for index, method in enumerate(names):
             for other in [FLOOR, *names[index + 1 :]]:
                 if self._holds(metric, other):

@@ -43,7 +43,7 @@ class Shown:
     """A generated image with what was found in it."""
 
     method: str
-    kind: str  # method, ablation or bound
+    kind: str  # method, ablation, elsewhere or bound
     picture: Picture | None
     boxes: tuple[Box, ...]
     similarity: str  # mean over the people, missing = 0

@@ -12,7 +12,7 @@ MARGIN = 56
 
 @dataclass(frozen=True)
 class Dot:
-    """One line of a forest chart. `kind` is a CSS class: method, bound or shuffled."""
+    """One line of a forest chart. `kind` is a CSS class: method, elsewhere, bound or shuffled."""
 
     label: str
     mean: float

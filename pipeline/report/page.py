@@ -39,6 +39,7 @@ class Page:
 
     title: str
     facts: Sequence[manifest.Fact]
+    elsewhere: Sequence[str]  # images that this run did not train for
     main: Card
     glance: Sequence[Glance]
     cells: Sequence[tables.CellShown]
@@ -81,8 +82,9 @@ def gather(sources: Sources, album: Album) -> Page:
     trouble = cases.troubles(inputs.scores, listed)
     exhibition = _exhibition(sources, names, album)
     protocols = sorted({cell.protocol for cell in sources.cells})
+    shown_alone = [*inputs.methods, *inputs.elsewhere]
     # Ablations fail as their methods do; six more of each kind for every one of them would bury what is to be seen.
-    chosen = cases.worst(trouble[trouble["method"].isin(list(inputs.methods))])
+    chosen = cases.worst(trouble[trouble["method"].isin(shown_alone)])
     keys = cases.gallery_keys(sources.benchmark.cases, protocols, settings.report.gallery_cases)
     on_sheets = cases.sheet_cases(sources.benchmark.cases)
     wanted = [*keys, *((each[1], each[2]) for each in chosen), *product(protocols, on_sheets)]
@@ -92,13 +94,14 @@ def gather(sources: Sources, album: Album) -> Page:
         facts=manifest.run_facts(
             settings, data, f"{sources.benchmark.name} {sources.benchmark.hash}", len(sources.benchmark.cases)
         ),
+        elsewhere=inputs.elsewhere,
         main=_main(inputs.cards),
         glance=_glance(shown, _main(inputs.cards)),
         cells=shown,
         bounds=[manifest.Fact(name, note) for name, note in tables.BOUNDS.items()],
         ablations=ablations.families(sources.cells, inputs, sources.changed),
         gallery=[exhibition.show(*key) for key in keys],
-        sheets=[cases.sheet(exhibition, name, on_sheets, protocols) for name in inputs.methods if name in names],
+        sheets=[cases.sheet(exhibition, name, on_sheets, protocols) for name in shown_alone if name in names],
         kinds=cases.KINDS,
         tallies=cases.tallies(trouble, inputs.scores, {name: tables.kind_of(name, inputs) for name in listed}),
         failures=list(cases.failures(exhibition, chosen)),

@@ -28,10 +28,14 @@ def scored(folder: Path) -> list[str]:
     return names
 
 
-def methods(names: Sequence[str], settings: Settings) -> list[str]:
-    """What is ranked: the run's published forms in its order, then images made elsewhere."""
-    published = [name for name in settings.drawn if name not in ablations(settings)]
-    return [*published, *(name for name in names if name not in (*settings.drawn, *settings.bounds))]
+def methods(settings: Settings) -> list[str]:
+    """What is ranked: the run's published forms in its order."""
+    return [name for name in settings.drawn if name not in ablations(settings)]
+
+
+def elsewhere(names: Sequence[str], settings: Settings) -> list[str]:
+    """What the run did not train: folders of images, published weights."""
+    return [name for name in names if name not in (*settings.drawn, *settings.bounds)]
 
 
 def ablations(settings: Settings) -> dict[str, str]:
@@ -67,11 +71,12 @@ def inputs(folder: Path, settings: Settings) -> board.Inputs:
         photographs=photographs(folder / REAL),
         cards=known,
         distances=distances(settings.metrics),
-        methods=methods(names, settings),
+        methods=methods(settings),
         draws=settings.report.draws,
         confidence=settings.report.confidence,
         seed=settings.report.seed,
         ablations=ablations(settings),
+        elsewhere=elsewhere(names, settings),
     )
 
 

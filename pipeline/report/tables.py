@@ -83,11 +83,13 @@ class DifferenceShown:
 
 
 def kind_of(name: str, inputs: board.Inputs) -> str:
-    """CSS classes of a name: method, ablation, bound or shuffled; other methods' shuffled casts are a detail."""
+    """CSS classes of a name: method, ablation, elsewhere, bound or shuffled; all shuffled casts but one are details."""
     if name in inputs.methods:
         return "method"
     if name in inputs.ablations:
         return "ablation"
+    if name in inputs.elsewhere:
+        return "elsewhere"
     if name.partition(":")[0] != board.SHUFFLED:
         return "bound"
     return "shuffled" if name == board.SHUFFLED else "shuffled detail"
@@ -128,7 +130,8 @@ def number(value: float, unit: str = "") -> str:
 
 def _line(cell: board.Cell, name: str, columns: Sequence[Card], kind: str) -> Line:
     numbers = tuple(_number(cell.estimates.get((card.name, name)), card) for card in columns)
-    note = BOUNDS.get(name, "" if any(numbers) else "no scores in this run")
+    made = "not of this run, not ranked" if kind == "elsewhere" else ""
+    note = BOUNDS.get(name, made if any(numbers) else "no scores in this run")
     return Line(name, kind, note, numbers)
 
 
@@ -144,7 +147,7 @@ def _number(found: board.Estimate | None, card: Card) -> Number | None:
 
 def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
     # Ablations have a section of their own: a chart of everything would be too long to compare methods in.
-    kinds = {line.method: line.kind for line in lines if line.kind in ("method", "bound", "shuffled")}
+    kinds = {line.method: line.kind for line in lines if line.kind in ("method", "elsewhere", "bound", "shuffled")}
     rows = [(name, cell.estimates[key].row) for name in kinds if (key := ("sim_heldout", name)) in cell.estimates]
     dots = [charts.Dot(name, row.mean, row.low, row.high, kinds[name]) for name, row in rows]
     return charts.forest(

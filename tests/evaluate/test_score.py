@@ -32,6 +32,7 @@ CASES = [
     laid_out(fairness_data.case(*names, index=index))
     for index, names in enumerate([("a", "b"), ("c", "d"), ("a", "c")])
 ]
+ASKED = Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES))
 METRICS = ("identity", "headcount", "confusion", "layout", "pose", "expression", "landmarks", "prompt")
 
 
@@ -55,7 +56,7 @@ def generated(case: Case, protocol: str, cells: dict[tuple[int, int], int] | Non
     data = images.encode_png(picture(cells, seed=9)) if cells is not None else b""
     reject = None if cells is not None else "out of memory"
     row = {"case_id": case.case_id, "protocol": protocol, "method": "ours", "width": 256, "height": 128}
-    return row | {"image": {"bytes": data, "path": "p.png"}, "reject": reject}
+    return row | {"benchmark": ASKED.hash, "image": {"bytes": data, "path": "p.png"}, "reject": reject}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) ->
     schema = records.samples(8, 2, 2)
     rows = [sample(name, number) for name in BLUE for number in range(5)]
     shards.write(root / "samples" / "test-0.parquet", pa.Table.from_pylist(rows, schema=schema), schema)
-    benchmark.save(Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES)), root / "samples" / benchmark.FILE)
+    benchmark.save(ASKED, root / "samples" / benchmark.FILE)
     made = [
         generated(CASES[0], "layout", {LEFT: BLUE["a"], RIGHT: BLUE["b"]}),
         generated(CASES[1], "layout", {LEFT: BLUE["d"], RIGHT: BLUE["c"]}),
@@ -228,7 +229,13 @@ def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.S
     file = tmp_path / "theirs" / f"{CASES[0].case_id}.png"
     file.write_bytes(images.encode_png(picture({LEFT: BLUE["a"], RIGHT: BLUE["b"]}, seed=9)))
     (tmp_path / "theirs" / f"{CASES[1].case_id}.png").write_bytes(b"no image")
-    assert folder.take_in(tmp_path / "theirs", "theirs", "layout", CASES, data / "images") == 2
+    (tmp_path / "theirs" / f"{CASES[2].case_id}.png").write_bytes(images.encode_png(np.zeros((8, 8, 3), np.uint8)))
+    assert folder.take_in(tmp_path / "theirs", "theirs", "layout", ASKED, data / "images") == 3
+    rejects = shards.read_all(data / "images" / "theirs", "images")["reject"].to_pylist()
+    assert rejects[0] is None
+    assert rejects[1].startswith("bad_image")
+    assert rejects[2].startswith("size: 8 x 8 pixels, the case asks for")
+    assert plan.drawn_for(data / "images" / "theirs") == {ASKED.hash}
     score(data, params, "theirs")
     rows = shards.read_all(data / "scores" / "theirs", "scores").to_pandas()
     own = rows[(rows["metric"] == "sim_heldout") & (rows["method"] == "theirs")]
@@ -238,7 +245,7 @@ def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.S
 
 def test_a_folder_without_any_case(data: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="named after the cases"):
-        folder.take_in(tmp_path, "theirs", "free", CASES, tmp_path / "images")
+        folder.take_in(tmp_path, "theirs", "free", ASKED, tmp_path / "images")
 
 
 def test_the_schema_opens_in_pandas(data: Path) -> None:

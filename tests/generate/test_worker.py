@@ -59,6 +59,7 @@ def test_there_is_a_row_per_case_and_protocol(project: Path, models: Models, tmp
         assert row["reject"] is None
         assert decode(row["image"]["bytes"]).shape == (row["height"], row["width"], 3)
         assert row["method"] == name
+        assert row["benchmark"] == load_cases(one.cases).hash
     assert shards.read(shards.paths(tmp_path, "images")[0]).schema.names == records.IMAGES.names
 
 

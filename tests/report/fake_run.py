@@ -238,6 +238,7 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
     gallery, others = read_gallery(data / "scores" / "real"), strangers(cases)
     rng = np.random.default_rng(list(name.encode()))
     pictures, rows, found, features = [], [], [], []
+    drawn = {"method": name, "benchmark": benchmark.hash_of(cases), "height": 128}
     for protocol in benchmark.PROTOCOLS:
         for case in cases:
             head = {"case_id": case.case_id, "protocol": protocol}
@@ -245,9 +246,7 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
             data_bytes = b"" if picture is None else images.encode_png(picture)
             reject = "out of memory" if picture is None else None
             image = {"bytes": data_bytes, "path": f"{case.case_id}.png"}
-            pictures.append(
-                head | {"method": name, "image": image, "width": case.width, "height": 128, "reject": reject}
-            )
+            pictures.append(head | drawn | {"image": image, "width": case.width, "reject": reject})
             if picture is None:
                 seen = replace(seen, faces=score.nothing(gallery))
             asked = score.evidence(seen, gallery.cast(case, protocol, _wanted), gallery)

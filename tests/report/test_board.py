@@ -23,11 +23,11 @@ def score(case: str, method: str, value: float, metric="sim_heldout", missing=Fa
     }  # fmt: skip
 
 
-def inputs(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None, ablations=None):
+def inputs(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None, ablations=None, elsewhere=()):
     empty = pd.DataFrame(columns=["case_id", "protocol", "people", "method", "embedding"])
     return board.Inputs(
         pd.DataFrame(rows), empty if features is None else features, board.Photographs(photographs or {}),
-        cards, {"kid": realism.distance}, methods, 300, 0.95, 0, ablations or {},
+        cards, {"kid": realism.distance}, methods, 300, 0.95, 0, ablations or {}, elsewhere,
     )  # fmt: skip
 
 
@@ -112,6 +112,14 @@ def test_only_methods_are_ranked() -> None:
     assert estimates["sim_heldout", "ours"].ranks == (1, 1)
     assert estimates["sim_heldout", "theirs"].ranks == (2, 2)
     assert estimates["sim_heldout", "no_id"].ranks is None
+
+
+def test_what_was_made_elsewhere_is_compared_and_not_ranked() -> None:
+    rows = [score("a", "ours", 0.5), score("a", "theirs", 0.9), score("a", "no_id", 0.1)]
+    cell = make(rows, (SIM,), ("ours",), elsewhere=("theirs",))[0]
+    assert cell.estimates["sim_heldout", "ours"].ranks == (1, 1)
+    assert cell.estimates["sim_heldout", "theirs"].ranks is None
+    assert ("ours", "theirs") in {(each.method, each.other) for each in cell.differences()}
 
 
 def test_a_method_without_a_number_takes_no_rank_and_is_neither_better_nor_worse() -> None:
