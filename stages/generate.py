@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import actors, fairness, settings, shards
-from pipeline.backbone import adapter, released
 from pipeline.benchmark import FILE, load
 from pipeline.bounds import BOUNDS
-from pipeline.errors import MissingInput, run
+from pipeline.errors import run
+from pipeline.generate.weights import check as check_weights
 from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.samples.captions import normal
 
@@ -28,10 +28,8 @@ def main() -> None:
     chosen, samples = settings.load(), DATA / "samples"
     trained, how = fewer(name, chosen.generate)
     weights, out = DATA / "weights" / trained, DATA / "images" / name
-    if name not in BOUNDS and not (weights / adapter.CARD).exists():
-        raise MissingInput(f"no {adapter.CARD} in {weights}: run `python -m stages.train {trained}` first")
     if name not in BOUNDS:
-        released.check_use(weights, chosen.models)
+        check_weights(weights, chosen.models)
     drawing = Drawing(name, chosen.models, how, chosen.shapes, samples / FILE, samples, weights, out)
     check(samples)
     fairness.check_recognisers(chosen.models)

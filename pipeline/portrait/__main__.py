@@ -20,7 +20,8 @@ from pathlib import Path
 
 from pipeline import method as contract
 from pipeline.errors import MissingInput, SettingsError, run
-from pipeline.portrait.draw import Options, Portrait, read_card
+from pipeline.generate.weights import read_card
+from pipeline.portrait.draw import Options, Portrait
 from pipeline.portrait.layout import read
 
 WEIGHTS = Path("data/weights")
@@ -44,6 +45,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="a .png; of several images <name>-<seed>.png")
     parser.add_argument("--seed", type=int, default=0, help="of the first image; the next ones count up")
     parser.add_argument("--images", type=int, default=1, help="how many; 1 by default")
+    parser.add_argument(
+        "--another-base",
+        action="store_true",
+        help="models.backbone is not the one that was trained on, but of its sizes",
+    )
     _add_options(parser)
     return parser.parse_args()
 
@@ -93,7 +99,7 @@ def main() -> None:
     files, options = names(asked.out, seeds), options_of(asked)
     if (found := read_card(weights)["method"]) != asked.method:
         raise MissingInput(f"{weights} holds {found}, not {asked.method}: mend --weights or --method")
-    portrait = Portrait.load(weights)
+    portrait = Portrait.load(weights, another_base=asked.another_base)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     for file, picture in zip(files, portrait.series(asked.person, asked.prompt, seeds, options), strict=True):
         picture.save(file)

@@ -1,6 +1,5 @@
 """Draw pictures with a trained method: people by their photos, a prompt, seeds, and whatever else a user sets."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import benchmark, settings, shards
+from pipeline import benchmark, settings
 from pipeline.backbone import adapter, sample
 from pipeline.backbone.batch import Batch, Floats
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.load import load as load_backbone
-from pipeline.errors import MissingInput, SettingsError, did_you_mean
+from pipeline.errors import SettingsError, did_you_mean
 from pipeline.generate.compose import Composer, Layout, Scene, as_pixels
+from pipeline.generate.weights import check, read_card
 from pipeline.method import Frozen, Method
 from pipeline.portrait import layout
 from pipeline.portrait.between import Between
@@ -67,21 +67,28 @@ class Portrait:
         self._composer = Composer(method, backbone, self._frozen, params.shapes)
 
     @classmethod
-    def load(cls, weights: Path | str, params: Settings | None = None, cases: Path = CASES) -> "Portrait":
+    def load(
+        cls,
+        weights: Path | str,
+        params: Settings | None = None,
+        cases: Path = CASES,
+        another_base: bool = False,
+    ) -> "Portrait":
         """The method whose weights lie in a folder, on the backbone of params.yaml.
 
         Args:
             cases: the case list whose prior places people for a method that needs a layout and is given none.
+            another_base: draw on a backbone that the weights were not made with, of the same sizes.
 
         Raises:
-            MissingInput: the weights, or a pretrained part, are not there.
-            SettingsError: the weights were made with another backbone.
+            MissingInput: the weights, or a pretrained part, are not there, or the backbone has other sizes.
+            SettingsError: the weights were made with another backbone, recogniser or image-text model.
+            LicenceError: they were converted, and their licence is not known to allow commercial use.
         """
-        params = params or settings.load()
-        card = read_card(Path(weights))
-        check_backbone(Path(weights), card, params.models.backbone)
+        params, folder = params or settings.load(), Path(weights)
+        check(folder, params.models, another_base)
         backbone = load_backbone(params.models.backbone)
-        return cls(card["method"], adapter.load(Path(weights), backbone), backbone, params, cases)
+        return cls(read_card(folder)["method"], adapter.load(folder, backbone), backbone, params, cases)
 
     def draw(self, people: Sequence[Photos], prompt: str, seed: int = 0, options: Options | None = None) -> Image.Image:
         """One picture; the same seed, photos and words give the same one.
@@ -151,30 +158,6 @@ class Portrait:
         if not picture.isfinite().all():
             raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
         return Image.fromarray(as_pixels(picture))
-
-
-def read_card(weights: Path) -> dict[str, Any]:
-    """The card of trained weights.
-
-    Raises:
-        MissingInput: there is none.
-    """
-    path = weights / adapter.CARD
-    if not path.is_file():
-        trained = sorted(card.parent.name for card in weights.parent.glob(f"*/{adapter.CARD}"))
-        hint = f"; trained: {', '.join(trained)}" if trained else ""
-        raise MissingInput(f"no {path}: train the method (`python -m stages.train {weights.name}`){hint}")
-    return json.loads(path.read_text())
-
-
-def check_backbone(weights: Path, card: Mapping[str, Any], backbone: str) -> None:
-    """Raise a SettingsError where the weights are known to be made with another backbone."""
-    made_with = card.get("backbone_fingerprint")
-    if made_with and made_with != shards.directory_fingerprint(backbone):
-        raise SettingsError(
-            f"{weights} was trained on another backbone ({card.get('backbone')}) than models.backbone in params.yaml, "
-            f"{backbone}: name the one it was trained on, or train it again"
-        )
 
 
 def count_faces(people: Sequence[Photos], options: Options) -> int:

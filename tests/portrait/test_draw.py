@@ -15,6 +15,7 @@ from pipeline.backbone.batch import Batch
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.portrait import Options, Portrait, Spot, draw, read
 from pipeline.settings import Settings
+from tests.backbone import tiny
 
 PAINTERS = [name for name in plugins.names("methods") if plugins.load("methods", name).METHOD.canvas_channels]
 Loader = Callable[[str], Portrait]
@@ -173,10 +174,20 @@ def test_people_that_do_not_fit(portraits: Loader, people: list[list[Path]]) -> 
 
 def test_weights_of_another_backbone_and_none(params: Settings, weights: Callable[[str], Path], tmp_path: Path) -> None:
     other = replace(params, models=replace(params.models, backbone=params.models.image_text))
-    with pytest.raises(SettingsError, match=r"was trained on another backbone .* than models\.backbone in params"):
+    with pytest.raises(SettingsError, match=r"made with another backbone \(.*backbone\) than models\.backbone in params"):
         Portrait.load(weights("uniportrait"), other)
     with pytest.raises(MissingInput, match=r"train the method .*; trained: .*uniportrait"):
         Portrait.load(weights("uniportrait").parent / "none", params)
+
+
+def test_a_relative_of_the_base_draws_when_it_is_asked_for(
+    params: Settings, weights: Callable[[str], Path], people: list[list[Path]], tmp_path: Path
+) -> None:
+    folder = tiny.backbone(tmp_path / "relative")
+    (folder / "README.md").write_text("a relative")
+    other = replace(params, models=replace(params.models, backbone=str(folder)))
+    drawn = Portrait.load(weights("uniportrait"), other, another_base=True).draw(people, "a of b")
+    assert drawn.size == (256, 128)
 
 
 def test_the_layout_file_gives_the_options_spots(photos: Path) -> None:

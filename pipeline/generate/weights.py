@@ -1,0 +1,54 @@
+"""Trained weights before they draw: they are there, may be used, and belong to the parts that they are to work with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import shards
+from pipeline.backbone import adapter, released
+from pipeline.errors import MissingInput, SettingsError
+from pipeline.settings import Models
+
+# The parts that weights are made for, and where their card says which.
+PARTS = {
+    "backbone": "backbone_fingerprint",
+    "recogniser_a": "recogniser_fingerprint",
+    "image_text": "image_text_fingerprint",
+}
+
+
+def read_card(weights: Path) -> dict[str, Any]:
+    """The card of trained weights.
+
+    Raises:
+        MissingInput: there is none.
+    """
+    path = weights / adapter.CARD
+    if not path.is_file():
+        trained = sorted(card.parent.name for card in weights.parent.glob(f"*/{adapter.CARD}"))
+        hint = f"; trained: {', '.join(trained)}" if trained else ""
+        raise MissingInput(f"no {path}: train the method (`python -m stages.train {weights.name}`){hint}")
+    return json.loads(path.read_text())
+
+
+def check(weights: Path, models: Models, another_base: bool = False) -> None:
+    """Refuse weights that these parts do not fit, or that the settings do not allow.
+
+    Args:
+        another_base: the backbone may be another one of the same sizes, a relative of the one that was trained on.
+
+    Raises:
+        MissingInput: there are no weights.
+        SettingsError: they are known to be made with another part.
+        LicenceError: they were converted, and their licence is not known to allow commercial use.
+    """
+    card = read_card(weights)
+    released.check_use(weights, models)
+    for part, key in PARTS.items():
+        path, made_with = getattr(models, part), card.get(key)
+        free = part == "backbone" and another_base
+        if made_with and not free and made_with != shards.directory_fingerprint(path):
+            raise SettingsError(
+                f"{weights} was made with another {part} ({card.get('parts', {}).get(part, 'not said which')}) than "
+                f"models.{part} in params.yaml, {path}: name the one it was made with, or train it again"
+            )

@@ -1,0 +1,62 @@
+"""weights: what may draw with which parts, and what is said otherwise."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.backbone import adapter, load
+from pipeline.errors import LicenceError, MissingInput, SettingsError
+from pipeline.generate import weights
+from pipeline.method import Frozen
+from pipeline.settings import Models
+from tests.backbone import tiny
+
+
+@pytest.fixture
+def trained(models: Models, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    method = adapter.create("uniportrait", load.load(models.backbone), Frozen(models))
+    folder = tmp_path / "weights" / "uniportrait"
+    folder.mkdir(parents=True)
+    adapter.save(folder, method, adapter.about(method, "uniportrait", "0" * 16, models))
+    return folder
+
+
+def changed(trained: Path, **values: object) -> None:
+    path = trained / adapter.CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_weights_draw_with_the_parts_that_they_were_made_with(trained: Path, models: Models) -> None:
+    weights.check(trained, models)
+    assert weights.read_card(trained)["method"] == "uniportrait"
+
+
+@pytest.mark.parametrize("part", weights.PARTS)
+def test_another_part_is_named(trained: Path, models: Models, part: str) -> None:
+    changed(trained, **{weights.PARTS[part]: "another"})
+    with pytest.raises(SettingsError, match=rf"made with another {part} \(.*\) than models\.{part} in params\.yaml"):
+        weights.check(trained, models)
+
+
+def test_a_relative_of_the_base_is_allowed_when_it_is_asked_for(trained: Path, models: Models, tmp_path: Path) -> None:
+    relative = replace(models, backbone=str(tiny.backbone(tmp_path / "relative")))
+    (Path(relative.backbone) / "README.md").write_text("another one")
+    with pytest.raises(SettingsError, match="another backbone"):
+        weights.check(trained, relative)
+    weights.check(trained, relative, another_base=True)
+    changed(trained, recogniser_fingerprint="another")
+    with pytest.raises(SettingsError, match="another recogniser_a"):
+        weights.check(trained, relative, another_base=True)
+
+
+def test_no_weights_and_converted_ones_without_a_licence(trained: Path, models: Models) -> None:
+    with pytest.raises(MissingInput, match=r"train the method .*; trained: uniportrait"):
+        weights.check(trained.parent / "instantid", models)
+    changed(trained, released=True, licence="not stated")
+    with pytest.raises(LicenceError, match="not stated"):
+        weights.check(trained, models)
+    weights.check(trained, replace(models, allow_non_commercial=True))
