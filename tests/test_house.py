@@ -45,6 +45,8 @@ def test_imports_run_one_way(path: Path) -> None:
         assert others <= GROUND
     if here in STAGE_FOLDERS:
         assert not others & (STAGE_FOLDERS | {"methods", "metrics", "report"}), "a stage folder imports another"
+    if here in ("evaluate", "generate", "portrait", "report"):
+        assert not others & (STAGE_FOLDERS - {"faces"}), "only the finder of faces is for everybody"
     if here in ("backbone", "head", "encoders"):
         assert not others & (STAGE_FOLDERS | {"methods", "metrics", "report", "bounds"})
     if here != "world":
