@@ -233,7 +233,7 @@ class GroupPortrait(Method):
         """LatentID where there is one, then pictures of one person, then all pictures."""
         distil = self.settings.distil_share if self.latent_id is not None else 0.0
         group = self.settings.group_share
-        parts = {"identity": 1.0, "look": 1.0, "layers": 0.1, "net": 0.1}
+        parts = {"identity": 1.0, "look": 1.0, "layers": 0.1, "net": 0.5}
         rates = {f"{part}.*": rate for part, rate in parts.items() if getattr(self, part) is not None}
         gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
         learned = (Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),) if distil else ()

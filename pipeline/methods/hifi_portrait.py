@@ -125,7 +125,7 @@ class HifiPortrait(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
-        rates = {"refiner.*": 1.0, "layers.*": 0.1, "net.*": 0.1}
+        rates = {"refiner.*": 1.0, "layers.*": 0.1, "net.*": 0.5}
         return (Phase("single", 1.0, (1, 1), rates),)
 
     def condition(self, batch: Batch) -> Condition:

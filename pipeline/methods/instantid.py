@@ -98,7 +98,7 @@ class InstantId(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
-        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1, "net.*": 0.1}),)
+        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1, "net.*": 0.5}),)
 
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person, and the canvas for IdentityNet."""

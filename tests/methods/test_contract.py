@@ -100,11 +100,11 @@ def train_and_draw(name: str, models: Models, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_was_stopped_in_every_phase_ends_with_the_same_bytes(
-    name: str, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, any_models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a kill leaves is the last checkpoint (tests/backbone/test_loop.py kills); here every method goes on."""
     monkeypatch.setattr(loop, "EVERY", 1)  # steps between checkpoints
-    undisturbed, stopped = (make_plan(tmp_path / each, models, name, images=40, batch=2) for each in ("one", "two"))
+    undisturbed, stopped = (make_plan(tmp_path / each, any_models, name, images=40, batch=2) for each in ("one", "two"))
     loop.fit(undisturbed)
     write, places = adapter.Checkpoint.write, []
 
@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_in_every_phase_ends_with_the_same_bytes(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(adapter.Checkpoint, "write", write_and_stop)
-    phases = len(create(name, load.load(models.backbone), models).phases())
+    phases = len(create(name, load.load(any_models.backbone), any_models).phases())
     for _ in range(phases):
         with pytest.raises(KeyboardInterrupt):
             loop.fit(stopped)

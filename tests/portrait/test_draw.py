@@ -174,7 +174,9 @@ def test_people_that_do_not_fit(portraits: Loader, people: list[list[Path]]) -> 
 
 def test_weights_of_another_backbone_and_none(params: Settings, weights: Callable[[str], Path], tmp_path: Path) -> None:
     other = replace(params, models=replace(params.models, backbone=params.models.image_text))
-    with pytest.raises(SettingsError, match=r"made with another backbone \(.*backbone\) than models\.backbone in params"):
+    with pytest.raises(
+        SettingsError, match=r"made with another backbone \(.*backbone\) than models\.backbone in params"
+    ):
         Portrait.load(weights("uniportrait"), other)
     with pytest.raises(MissingInput, match=r"train the method .*; trained: .*uniportrait"):
         Portrait.load(weights("uniportrait").parent / "none", params)
