@@ -10,7 +10,7 @@ weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads
 - Prompt and identity are dropped from 5 % of the pictures each and together; the authors drop nothing, but guidance
   against neither needs a model that knows what it is to be told nothing.
 - ID tokens are relative to those of no reference, and the branches' keys and values begin as the backbone's
-  projections of text and learn a tenth as fast, as does IdentityNet: as for every method here
+  projections of text and learn a tenth as fast, IdentityNet half as fast: as for every method here
   (reports/decisions/methods-and-training.md).
 - Of several references the embeddings are averaged, as the authors' demo does. Several people are beyond the paper:
   all of their points are on one canvas, and each person's tokens are read where their place is.
