@@ -62,7 +62,7 @@ class Settings:
     tokens: int = 4  # ID tokens per person
     depth: int = 4  # layers of the perceiver
     widths: tuple[int, int] = (96, 192)  # of LatentID's maps of 14 and of 7 cells
-    latent_id: bool = True  # it is distilled, and ID tokens read its map of the references
+    latent_id: bool = True  # ID tokens read LatentID's map of the references
     judge: str = "latent"  # what the ID loss looks at: latent, pixel or nothing
     identity: float = 0.1  # weight of the ID loss
     mask: float = 0.1  # weight of the mask loss
@@ -186,7 +186,7 @@ class GroupPortrait(Method):
         crossing = [site for site in found if site.context]
         dimension = len(blank["embedding"])
         seen = blank["patches"].shape[1]
-        self.latent_id = LatentId(backbone.channels, settings.widths, dimension) if settings.latent_id else None
+        self.latent_id = LatentId(backbone.channels, settings.widths, dimension)
         self.look = nn.Linear(settings.widths[-1], seen) if settings.latent_id else None
         self.identity = FaceIdPlus(dimension, seen, crossing[0].context or 0, settings.tokens, settings.depth)
         self.layers = nn.ModuleDict({site.name: MaskAttention(site, own[site.name]) for site in crossing})
@@ -230,15 +230,16 @@ class GroupPortrait(Method):
             self._judge = judge.forward  # no module of this one: its weights are not among those that are saved
 
     def phases(self) -> tuple[Phase, ...]:
-        """LatentID where there is one, then pictures of one person, then all pictures."""
-        distil = self.settings.distil_share if self.latent_id is not None else 0.0
-        group = self.settings.group_share
+        """LatentID, then pictures of one person, then all pictures.
+
+        Where nothing reads LatentID it is distilled all the same: an ablation's generator has the full form's budget.
+        """
+        distil, group = self.settings.distil_share, self.settings.group_share
         parts = {"identity": 1.0, "look": 1.0, "layers": 0.1, "net": 0.5}
         rates = {f"{part}.*": rate for part, rate in parts.items() if getattr(self, part) is not None}
         gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
-        learned = (Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),) if distil else ()
         return (
-            *learned,
+            Phase("latent_id", distil, (1, 1), {"latent_id.*": DISTIL_RATE}),
             Phase("single", 1 - distil - group, (1, 1), rates),
             Phase("groups", group, (1, 4), gentle),
         )
@@ -280,7 +281,7 @@ class GroupPortrait(Method):
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
         seen = features["patches"]
-        if self.latent_id is not None and self.look is not None:
+        if self.look is not None:
             with torch.no_grad():
                 maps = self.latent_id.features(features["latents"].flatten(0, 1)).flatten(2).transpose(1, 2)
             seen = torch.cat([seen, self.look(maps).unflatten(0, given.shape)], dim=2)
@@ -290,7 +291,6 @@ class GroupPortrait(Method):
     def _distillation(self, given: Given) -> Tensor:
         """1 - cos to recogniser A, over the faces of the photos, with some noise on their latents."""
         assert given.batch.places is not None
-        assert self.latent_id is not None
         level = NOISE * torch.rand(len(given.latents), 1, 1, 1, device=given.latents.device)
         latents = given.latents + level * torch.randn_like(given.latents)
         faces = aligned(latents, given.batch.places.landmarks, LATENT_SIDE)[given.batch.people.present]
@@ -316,7 +316,6 @@ class GroupPortrait(Method):
         if self.settings.judge == "pixel":
             faces, judge = aligned(step.backbone.pixels(clean), landmarks, SIDE), self._judge
         else:
-            assert self.latent_id is not None
             faces, judge = aligned(clean, landmarks, LATENT_SIDE), self.latent_id
         return judge(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
 
