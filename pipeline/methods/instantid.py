@@ -9,6 +9,8 @@ weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads
 512, where the authors' demo reads them as long as their recogniser gives them. Deviations and choices:
 - Prompt and identity are dropped from 5 % of the pictures each and together; the authors drop nothing, but guidance
   against neither needs a model that knows what it is to be told nothing.
+- ID tokens begin with the recogniser's embedding, brought to words as in FaceID-Plus, and the resampler's tokens are added
+  to it: out of one embedding the resampler alone makes sixteen equal tokens for long.
 - ID tokens are relative to those of no reference, and the branches' keys and values begin as the backbone's
   projections of text and learn a tenth as fast, IdentityNet half as fast: as for every method here
   (reports/decisions/methods-and-training.md).
@@ -30,7 +32,7 @@ from pipeline.backbone.layouts import Layout, reading
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.resampler import Resampler
 from pipeline.backbone.spatial import SpatialNet
-from pipeline.backbone.tokens import absolute, mean_of, relative
+from pipeline.backbone.tokens import EmbeddingTokens, absolute, mean_of, relative
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.model import Head
 from pipeline.head.paint import dot, stroke
@@ -53,11 +55,12 @@ class Settings:
     depth: int = 4  # layers of the resampler
     inner: int = 0  # width of the resampler; 0: that of the UNet's text
     relative: bool = True  # tokens are relative to those of no reference
+    embedding: bool = True  # tokens begin with the embedding, to which the resampler's are added
     face_scale: float = 0.8  # of the ID branch in drawing
     net_scale: float = 0.8  # of IdentityNet in drawing
 
 
-VARIANTS = {"": Settings(), "released": Settings(inner=1280, relative=False)}
+VARIANTS = {"": Settings(), "released": Settings(inner=1280, relative=False, embedding=False)}
 
 
 class InstantId(Method):
@@ -72,6 +75,8 @@ class InstantId(Method):
         crossing = [site for site in found if site.context]
         width = crossing[0].context or 0
         self.identity = Resampler(len(blank["embedding"]), width, settings.tokens, settings.depth, settings.inner)
+        # Before the resampler has learned to tell its queries apart, all of its tokens are one.
+        self.first = EmbeddingTokens(len(blank["embedding"]), width, settings.tokens) if settings.embedding else None
         self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
         self.net = SpatialNet(backbone, self.canvas_channels)
 
@@ -98,7 +103,9 @@ class InstantId(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
-        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1, "net.*": 0.5}),)
+        rates = {"identity.*": 1.0, "layers.*": 0.1, "net.*": 0.5}
+        first = {} if self.first is None else {"first.*": 1.0}
+        return (Phase("single", 1.0, (1, 1), rates | first),)
 
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person, and the canvas for IdentityNet."""
@@ -114,7 +121,9 @@ class InstantId(Method):
         return self.net(backbone, noisy, times, condition, scale)
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
-        return self.identity(mean_of(features["embedding"], given).unsqueeze(1))
+        embedding = mean_of(features["embedding"], given)
+        refined = self.identity(embedding.unsqueeze(1))
+        return refined if self.first is None else self.first(embedding) + refined
 
 
 METHOD = InstantId
