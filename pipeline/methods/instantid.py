@@ -9,8 +9,8 @@ weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads
 512, where the authors' demo reads them as long as their recogniser gives them. Deviations and choices:
 - Prompt and identity are dropped from 5 % of the pictures each and together; the authors drop nothing, but guidance
   against neither needs a model that knows what it is to be told nothing.
-- ID tokens begin with the recogniser's embedding, brought to words as in FaceID-Plus, and the resampler's tokens are added
-  to it: out of one embedding the resampler alone makes sixteen equal tokens for long.
+- ID tokens begin with the recogniser's embedding, brought to words as in FaceID-Plus, and the resampler's tokens are
+  added to it: out of one embedding the resampler alone makes sixteen equal tokens for long.
 - ID tokens are relative to those of no reference, and the branches' keys and values begin as the backbone's
   projections of text and learn a tenth as fast, IdentityNet half as fast: as for every method here
   (reports/decisions/methods-and-training.md).
