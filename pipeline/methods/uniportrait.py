@@ -349,19 +349,24 @@ class UniPortrait(Method):
         """ID tokens (B, N, T, D); all references of a person are read together. Zeros in empty slots."""
         present = people.present
         given = people.given[present]  # (F, J)
-        intrinsic, structure = (people.features[name][present] for name in ("intrinsic", "structure"))  # (F, J, L, C)
-        keep = Keep(_keep(given, intrinsic.shape[2]), _keep(given, structure.shape[2]))
+        features = {name: value[present] for name, value in people.features.items()}  # (F, J, ...)
+        structure = features["structure"]
+        keep = Keep(_keep(given, features["intrinsic"].shape[2]), _keep(given, structure.shape[2]))
         beta = torch.full((len(given), 1, 1), self.settings.structure_scale, device=given.device)
         if self.training:
             keep, beta = self._drop(keep, torch.ones_like(beta), structure)
-        found = self.identity(mean_of(people.features["embedding"][present], given), intrinsic, structure, keep, beta)
-        return spread(found - self._nobody() if self.settings.relative else found, present)
+        found = self._read(features, given, keep, beta)
+        if self.settings.relative:
+            # No reference loses what the reference loses: else every drop moves the tokens by what a branch says of
+            # anybody, and the Q-Former learns to say nothing (reports/decisions/seven-methods.md).
+            nobody = {name: self.blank[name].expand_as(value) for name, value in features.items()}
+            found = found - self._read(nobody, given, keep, beta)
+        return spread(found, present)
 
-    def _nobody(self) -> Tensor:
-        """Tokens (1, T, D) of no reference."""
-        embedding, intrinsic, structure = (self.blank[name] for name in ("embedding", "intrinsic", "structure"))
-        beta = torch.full((1, 1, 1), 1.0 if self.training else self.settings.structure_scale, device=embedding.device)
-        return self.identity(embedding[None], intrinsic[None, None], structure[None, None], Keep(), beta)
+    def _read(self, features: Mapping[str, Tensor], given: Tensor, keep: Keep, beta: Tensor) -> Tensor:
+        """ID tokens (F, T, D) of features (F, J, ...)."""
+        embedding = mean_of(features["embedding"], given)
+        return self.identity(embedding, features["intrinsic"], features["structure"], keep, beta)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         """L_diff, and L_route in pictures of several people (equation 6)."""

@@ -190,6 +190,18 @@ def test_no_reference_changes_nothing(method: UniPortrait) -> None:
     assert torch.equal(tokens, torch.zeros_like(tokens))
 
 
+def test_no_reference_changes_nothing_whatever_is_dropped(method: UniPortrait) -> None:
+    method.train()
+    method.begin(method.phases()[0])
+    everybody = people(32)
+    blank = People(
+        {name: method.blank[name].expand_as(value) for name, value in everybody.features.items()}, everybody.given
+    )
+    torch.manual_seed(2)
+    assert method.tokens(blank).abs().max() < 1e-5
+    assert method.tokens(everybody).abs().max() > 0.1
+
+
 def test_the_structure_scale_and_the_variants_without_a_part() -> None:
     one, other = torch.randn(1, 1, 4, 20), torch.randn(1, 1, 4, 20)
     assert torch.equal(embed(SMALL, one, Keep(), 0.0), embed(SMALL, other, Keep(), 0.0))
