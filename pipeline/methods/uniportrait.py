@@ -324,7 +324,9 @@ class UniPortrait(Method):
     def phases(self) -> tuple[Phase, ...]:
         """Stage I and stage II (section 3.4)."""
         share = self.settings.single_share
-        first = {"*.branch.key.*": 0.1, "*.branch.value.*": 0.1, "identity.*": 1.0, "*.single.*": 0.1}
+        # At full rates what the Q-Former adds to the embedding grows beyond what a person makes of it.
+        tokens = {"identity.first.*": 1.0, "identity.*": 0.2} if self.settings.embedding else {"identity.*": 1.0}
+        first = {"*.branch.key.*": 0.1, "*.branch.value.*": 0.1, **tokens, "*.single.*": 0.1}
         second = {"*.router.*": 1.0, "*.multi.*": 0.1}
         return (Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second))
 
