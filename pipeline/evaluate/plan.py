@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import benchmark, shards
+from pipeline.errors import MissingInput
 from pipeline.evaluate.real import RealTask
 from pipeline.evaluate.score import ScoreTask
 from pipeline.settings import Settings
@@ -36,11 +37,10 @@ def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
 
 def drawn_for(folder: Path) -> set[str]:
     """The benchmarks (hashes) that the images of data/images/<name> were drawn for; none where there are no images."""
-    return (
-        set(shards.read_all(folder, "images", ["benchmark"])["benchmark"].to_pylist())
-        if shards.paths(folder, "images")
-        else set()
-    )
+    try:
+        return set(shards.read_all(folder, "images", ["benchmark"])["benchmark"].to_pylist())
+    except MissingInput:
+        return set()
 
 
 def score_tasks(

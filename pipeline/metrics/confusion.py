@@ -99,6 +99,7 @@ CARDS = (
         0,
         1,
         absent="is left out",
+        version=2,
         least_people=_FEWEST,
     ),
 )

@@ -236,6 +236,7 @@ def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.S
     assert rejects[1].startswith("bad_image")
     assert rejects[2].startswith("size: 8 x 8 pixels, the case asks for")
     assert plan.drawn_for(data / "images" / "theirs") == {ASKED.hash}
+    assert plan.drawn_for(data / "images" / "nobody's") == set()
     score(data, params, "theirs")
     rows = shards.read_all(data / "scores" / "theirs", "scores").to_pandas()
     own = rows[(rows["metric"] == "sim_heldout") & (rows["method"] == "theirs")]
