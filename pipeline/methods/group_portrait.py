@@ -64,7 +64,7 @@ class Settings:
     widths: tuple[int, int] = (96, 192)  # of LatentID's maps of 14 and of 7 cells
     latent_id: bool = True  # ID tokens read LatentID's map of the references
     judge: str = "latent"  # what the ID loss looks at: latent, pixel or nothing
-    identity: float = 0.1  # weight of the ID loss
+    identity: float = 0.5  # weight of the ID loss
     mask: float = 0.1  # weight of the mask loss
     controller: bool = True  # the Facial Controller
     confined: bool = True  # attention is confined to the masks in drawing
