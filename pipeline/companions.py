@@ -11,9 +11,12 @@ Each has a scale. At 0 a method draws what it draws alone, bit by bit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -176,32 +179,51 @@ def merge_lora(unet: nn.Module, tensors: Mapping[str, Tensor], scale: float = 1.
     encoders is left out. The UNet is changed: load the backbone anew to be rid of it. Hu et al., arXiv 2106.09685.
 
     Raises:
-        MissingInput: the tensors hold no change of a UNet, or change a layer that this one does not have.
+        MissingInput: the tensors hold no change of a UNet, half of one, or one that does not fit this UNet, which then
+            is as it was.
     """
     layers = {name: module for name, module in unet.named_modules() if hasattr(module, "weight")}
     layers |= {KOHYA + name.replace(".", "_"): module for name, module in layers.items()}
     changes = _changes(tensors)
     if not changes:
         raise MissingInput("no low-rank change of a UNet among these tensors")
-    for name, (down, up, alpha) in changes.items():
-        if name not in layers:
-            raise MissingInput(f"the low-rank change of {name} has no layer in this UNet: it was made for another")
-        change = up.flatten(1).float() @ down.flatten(1).float() * (scale * alpha / len(down))
-        weight: Any = layers[name].weight
-        if change.numel() != weight.numel():
-            raise MissingInput(f"the low-rank change of {name} does not fit its {tuple(weight.shape)} weight")
-        weight += change.view_as(weight).to(weight)
+    # All are looked at before the first is added: a UNet is changed as a whole or not at all.
+    fitting = [(_weight(layers, name, change), change) for name, change in changes.items()]
+    for weight, change in fitting:
+        weight += scale * change.view_as(weight).to(weight)
     return len(changes)
 
 
-def _changes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor, float]]:
-    """By layer: the factors (rank, inputs, ...) and (outputs, rank, ...), and alpha, which is the rank by default."""
+def read_lora(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a file of low-rank changes.
+
+    Raises:
+        MissingInput: there is no such file, or it is no safetensors file.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise MissingInput(f"{path} is no safetensors file with a LoRA: {error}") from error
+
+
+def _weight(layers: Mapping[str, Any], name: str, change: Tensor) -> Tensor:
+    if name not in layers:
+        raise MissingInput(f"the low-rank change of {name} has no layer in this UNet: it was made for another")
+    weight: Tensor = layers[name].weight
+    if change.numel() != weight.numel():
+        raise MissingInput(f"the low-rank change of {name} does not fit its {tuple(weight.shape)} weight")
+    return weight
+
+
+def _changes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By layer: alpha / rank * up @ down, (outputs, inputs * ...); alpha is the rank where nothing is said."""
     found = {}
     for lower, upper in FACTORS:
         for key in (key for key in tensors if key.endswith(lower) and key.startswith(("unet.", KOHYA))):
-            name = key.removesuffix(lower)
-            alpha = tensors.get(f"{name}.alpha")
-            rank = len(tensors[key])
-            factors = tensors[key], tensors[name + upper]
-            found[name.removeprefix("unet.")] = (*factors, rank if alpha is None else float(alpha))
+            name, down = key.removesuffix(lower), tensors[key]
+            if name + upper not in tensors:
+                raise MissingInput(f"the low-rank change of {name} has no {name + upper}: the file is not whole")
+            alpha = float(tensors.get(f"{name}.alpha", len(down)))
+            change = tensors[name + upper].flatten(1).float() @ down.flatten(1).float()
+            found[name.removeprefix("unet.")] = change * (alpha / len(down))
     return found

@@ -11,11 +11,13 @@ Several photos of a person are read together, best first. Where a photo shows se
 
 Boxes surround a face from brows to chin and from ear to ear, x1, y1, x2, y2 in fractions of the picture. Yaw turns
 the face to the picture's right, pitch lifts the chin, roll tilts the head clockwise; degrees. Without --layout a
-method that needs one takes the prior of one of the benchmark's cases, chosen by the seed. What the weights may be used
+method that needs one takes the prior of one of the benchmark's cases, chosen by the seed. Methods that read no head
+follow the boxes of several people only, and say what they do not follow. What the weights may be used
 for stands in their card.json. Draw nobody without their consent.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import method as contract
@@ -50,6 +52,14 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="models.backbone is not the one that was trained on, but of its sizes",
     )
+    parser.add_argument(
+        "--lora",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("FILE", "SCALE"),
+        help="a low-rank change of the backbone, a style for instance, and how strong; 1 by default",
+    )
     _add_options(parser)
     return parser.parse_args()
 
@@ -78,6 +88,18 @@ def options_of(asked: argparse.Namespace) -> Options:
     )
 
 
+def loras(given: Sequence[Sequence[str]]) -> dict[Path | str, float]:
+    """The scales of LoRA files.
+
+    Raises:
+        SettingsError: what follows a file is not one number.
+    """
+    try:
+        return {file: float(*scale) if scale else 1.0 for file, *scale in given}
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"--lora takes a file and at most one number, its scale: {error}") from error
+
+
 def names(out: Path, seeds: range) -> list[Path]:
     """The files of a series.
 
@@ -96,10 +118,10 @@ def main() -> None:
     asked = arguments()
     contract.find(asked.method)
     seeds, weights = range(asked.seed, asked.seed + asked.images), asked.weights or WEIGHTS / asked.method
-    files, options = names(asked.out, seeds), options_of(asked)
+    files, options, styles = names(asked.out, seeds), options_of(asked), loras(asked.lora)
     if (found := read_card(weights)["method"]) != asked.method:
         raise MissingInput(f"{weights} holds {found}, not {asked.method}: mend --weights or --method")
-    portrait = Portrait.load(weights, another_base=asked.another_base)
+    portrait = Portrait.load(weights, another_base=asked.another_base, loras=styles)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     for file, picture in zip(files, portrait.series(asked.person, asked.prompt, seeds, options), strict=True):
         picture.save(file)

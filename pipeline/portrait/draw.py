@@ -1,8 +1,10 @@
 """Draw pictures with a trained method: people by their photos, a prompt, seeds, and whatever else a user sets."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ from PIL import Image
 
 from pipeline import benchmark, settings
 from pipeline.backbone import adapter, sample
-from pipeline.backbone.batch import Batch, Floats
+from pipeline.backbone.batch import Batch, Condition, Floats
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.load import load as load_backbone
+from pipeline.companions import merge_lora, read_lora
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.generate.compose import Composer, Layout, Scene, as_pixels
 from pipeline.generate.weights import check, read_card
@@ -25,6 +28,7 @@ from pipeline.settings import Settings
 
 Photos = Sequence[Path | str]  # of one person
 CASES = Path("data/samples") / benchmark.FILE  # where the shared prior is
+NOTHING: Mapping[Path | str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Plan:
     faces: int  # in the picture
     layout: Layout | None
     masks: Floats | None  # (N, H, W) in [0, 1]
+    posed: bool  # the layout says how heads are held
     settings: Any  # the method's own, with the scales that are asked for
     method: Method
     how: sample.Sampling
@@ -73,21 +78,26 @@ class Portrait:
         params: Settings | None = None,
         cases: Path = CASES,
         another_base: bool = False,
+        loras: Mapping[Path | str, float] = NOTHING,
     ) -> "Portrait":
         """The method whose weights lie in a folder, on the backbone of params.yaml.
 
         Args:
             cases: the case list whose prior places people for a method that needs a layout and is given none.
             another_base: draw on a backbone that the weights were not made with, of the same sizes.
+            loras: files of low-rank changes (a style, say) that are merged into the backbone, and the scale of each.
 
         Raises:
-            MissingInput: the weights, or a pretrained part, are not there, or the backbone has other sizes.
+            MissingInput: the weights, or a pretrained part, are not there, or the backbone has other sizes; a LoRA
+                cannot be read or was made for another UNet.
             SettingsError: the weights were made with another backbone, recogniser or image-text model.
             LicenceError: they were converted, and their licence is not known to allow commercial use.
         """
         params, folder = params or settings.load(), Path(weights)
         check(folder, params.models, another_base)
         backbone = load_backbone(params.models.backbone)
+        for file, scale in loras.items():
+            merge_lora(backbone.unet, read_lora(file), scale)
         return cls(read_card(folder)["method"], adapter.load(folder, backbone), backbone, params, cases)
 
     def draw(self, people: Sequence[Photos], prompt: str, seed: int = 0, options: Options | None = None) -> Image.Image:
@@ -108,9 +118,12 @@ class Portrait:
         """A picture per seed, each the one that `draw` gives for that seed."""
         plan = self._plan(people, options or Options())
         known = [self._composer.learn(self._album.references(photos)) for photos in plan.people]
-        for seed in seeds:  # one by one: sums in a batch are rounded otherwise, and a seed is to mean one picture
+        for number, seed in enumerate(seeds):
+            # One by one: sums in a batch are rounded otherwise, and a seed is to mean one picture.
             places = self._layout(plan, seed)
             batch = self._composer.batch([Scene(prompt, plan.width, plan.height, known, places, plan.masks)])
+            if not number:
+                check_heard(self._name, plan, batch)
             yield self._drawn(plan, batch, seed)
 
     def _plan(self, people: Sequence[Photos], options: Options) -> Plan:
@@ -119,10 +132,11 @@ class Portrait:
         masks = read_masks(options.masks, width, height) if options.masks else None
         people, spots, masks = from_left_to_right(people, options.layout, masks)
         places = tuple(layout.place(spot, (width, height), self._frozen.head) for spot in spots) or None
+        posed = any(replace(spot, box=()) != Spot(()) for spot in spots)
         own, method = scaled(self._trained, options.scales, self._name), self._method
         if options.interpolate is not None:
             method = Between(method, self._backbone, self._name, options.interpolate)
-        return Plan(people, width, height, faces, places, masks, own, method, self._sampling(options))
+        return Plan(people, width, height, faces, places, masks, posed, own, method, self._sampling(options))
 
     def _size(self, faces: int, options: Options) -> tuple[int, int]:
         canvas = benchmark.read_wanted(self._params.samples.benchmark).canvas
@@ -152,8 +166,6 @@ class Portrait:
 
     def _drawn(self, plan: Plan, batch: Batch, seed: int) -> Image.Image:
         self._method.settings = plan.settings  # here, because another series may have been drawn in between
-        if plan.masks is not None and not reads_masks(plan.method, batch):
-            raise SettingsError(f"{self._name} reads no masks: give a layout")
         (picture,) = sample.draw(self._backbone, plan.method, batch, [seed], plan.how)
         if not picture.isfinite().all():
             raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
@@ -218,6 +230,25 @@ def read_masks(paths: Photos, width: int, height: int) -> Floats:
     return (np.stack([mask.mean(-1) for mask in found]) / 255).astype(np.float32)
 
 
-def reads_masks(method: Method, batch: Batch) -> bool:
+def check_heard(name: str, plan: Plan, batch: Batch) -> None:
+    """Say on stderr what of a layout a method does not follow: the same layout may be given to all methods.
+
+    Raises:
+        SettingsError: masks are given, and the method reads none.
+    """
+    condition = plan.method.condition(batch)
+    if plan.masks is not None and not shared_out(condition, batch):
+        raise SettingsError(f"{name} reads no masks" + (": give a layout" if condition.canvas is not None else ""))
+    if plan.layout is None or condition.canvas is not None:
+        return
+    if plan.faces == 1 or not shared_out(condition, batch):
+        print(
+            f"{name} does not place {'one person' if plan.faces == 1 else 'people'}: no layout counts", file=sys.stderr
+        )
+    elif plan.posed:
+        print(f"{name} does not turn heads: of the layout the boxes count", file=sys.stderr)
+
+
+def shared_out(condition: Condition, batch: Batch) -> bool:
     """Whether a batch's masks reach the method's layers."""
-    return getattr(method.condition(batch).faces, "masks", None) is batch.masks
+    return getattr(condition.faces, "masks", None) is batch.masks

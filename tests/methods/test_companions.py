@@ -221,6 +221,13 @@ def test_a_style_for_another_base_is_one_clear_sentence(models: Models) -> None:
         merge_lora(unet, {key.replace("mid_block", "end_block"): value for key, value in lora().items()})
     with pytest.raises(MissingInput, match="does not fit"):
         merge_lora(unet, {key: torch.zeros(2, 2) for key in lora()})
+    with pytest.raises(MissingInput, match="the file is not whole"):
+        merge_lora(unet, {key: value for key, value in lora().items() if "lora_B" not in key})
+    half = lora() | {key.replace("mid_block", "end_block"): value for key, value in lora().items()}
+    with pytest.raises(MissingInput, match="has no layer"):
+        merge_lora(unet, half)
+    own = load.load(models.backbone).unet.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in unet.state_dict().items())
 
 
 @pytest.mark.parametrize("name", NAMES)

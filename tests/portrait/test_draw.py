@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch
@@ -190,6 +191,60 @@ def test_a_relative_of_the_base_draws_when_it_is_asked_for(
     other = replace(params, models=replace(params.models, backbone=str(folder)))
     drawn = Portrait.load(weights("uniportrait"), other, another_base=True).draw(people, "a of b")
     assert drawn.size == (256, 128)
+
+
+@pytest.fixture
+def style(portraits: Loader, tmp_path: Path) -> Path:
+    """A LoRA of rank 1 for one layer of the backbone."""
+    layer = "mid_block.attentions.0.transformer_blocks.0.ff.net.2"
+    outputs, inputs = portraits("uniportrait")._backbone.unet.get_submodule(layer).weight.shape
+    parts = {"lora_A": torch.ones(1, inputs), "lora_B": torch.ones(outputs, 1)}
+    save_file({f"unet.{layer}.{part}.weight": value for part, value in parts.items()}, tmp_path / "style.safetensors")
+    return tmp_path / "style.safetensors"
+
+
+def test_a_lora_changes_the_picture_by_its_scale(
+    portraits: Loader, params: Settings, weights: Callable[[str], Path], people: list[list[Path]], style: Path
+) -> None:
+    plain = portraits("uniportrait").draw(people, "a of b").tobytes()
+    nothing, some, more = (
+        Portrait.load(weights("uniportrait"), params, loras={style: scale}).draw(people, "a of b").tobytes()
+        for scale in (0.0, 0.5, 1.0)
+    )
+    assert nothing == plain
+    assert len({plain, some, more}) == 3
+    with pytest.raises(MissingInput, match=r"nowhere\.safetensors is no safetensors file with a LoRA"):
+        Portrait.load(weights("uniportrait"), params, loras={"nowhere.safetensors": 1.0})
+
+
+TURNED = [Spot((0.1, 0.3, 0.3, 0.8), yaw=10), Spot((0.6, 0.2, 0.85, 0.7))]
+
+
+@pytest.mark.parametrize(
+    ("name", "spots", "words"),
+    [
+        ("uniportrait", TURNED, "uniportrait does not turn heads"),
+        ("uniportrait", TURNED[1:], "uniportrait does not place one person"),
+        ("fastcomposer", TURNED, "fastcomposer does not place people"),
+        ("uniportrait", [Spot(spot.box) for spot in TURNED], ""),
+        ("group_portrait", TURNED, ""),
+        ("group_portrait", TURNED[1:], ""),
+    ],
+)
+def test_what_a_method_does_not_follow_is_said_once(
+    portraits: Loader,
+    people: list[list[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    spots: list[Spot],
+    words: str,
+) -> None:
+    seen(monkeypatch)
+    list(portraits(name).series(people[: len(spots)], "a", [1, 2], Options(layout=spots)))
+    said = capsys.readouterr().err
+    assert said.count("\n") == bool(words)
+    assert words in said
 
 
 def test_the_layout_file_gives_the_options_spots(photos: Path) -> None:

@@ -62,6 +62,7 @@ def test_a_series_counts_seeds_and_repeats_itself(
         ("instantid", [], "train the method (`python -m stages.train instantid`)"),
         ("uniportrait", ["--out", "x.jpg"], "--out x.jpg must end in .png"),
         ("uniportrait", ["--images", "0"], "--images must be at least 1"),
+        ("uniportrait", ["--lora", "x.safetensors", "1", "2"], "--lora takes a file and at most one number"),
     ],
 )
 def test_errors_before_anything_is_loaded(
