@@ -48,7 +48,7 @@ class Estimate:
 class Difference:
     """Paired difference, `method` minus `other`, on the same draws.
 
-    The p-value is corrected (Holm) over what it is one of: the cell's pairs, or one method's ablations in the cell.
+    The p-value is corrected (Holm) over what it is one of, per metric: a cell's pairs, or one method's ablations in it.
     """
 
     protocol: str

@@ -9,11 +9,11 @@ from pipeline.metric import Card
 from pipeline.report import board, charts
 
 BOUNDS = {
-    "no_id": "the backbone with prompt and seed alone: the floor",
+    "no_id": "the backbone with prompt and seed alone: the floor of identity",
     board.SHUFFLED: "the first method's images scored against other people: chance",
     "pasted_reference": "each person's reference pasted into the picture: pure copying",
-    "other_photo": "another real photograph of each person",
-    "vae_roundtrip": "that photograph through the backbone's autoencoder: the ceiling",
+    "other_photo": "another real photograph of each person, which does not show the prompt; several on a grey canvas",
+    "vae_roundtrip": "that photograph through the backbone's autoencoder: the ceiling of identity, and of nothing else",
 }
 
 
