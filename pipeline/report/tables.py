@@ -22,7 +22,7 @@ NO_NUMBER = "–"
 
 @dataclass(frozen=True)
 class Number:
-    """One number of a table. `sort` orders it; `ranks` is the rank interval, empty for bounds."""
+    """One number of a table. `sort` orders it, empty for none; `ranks` is the rank interval, empty for bounds."""
 
     mean: str
     low: str
@@ -70,7 +70,7 @@ class CellShown:
 
 @dataclass(frozen=True)
 class DifferenceShown:
-    """One paired difference; `verdict` says what `method` is against `other`."""
+    """One paired difference; `verdict` says what `method` is against `other`, `sort` orders it, empty for none."""
 
     metric: str
     main: bool
@@ -80,6 +80,7 @@ class DifferenceShown:
     interval: str
     p: str
     verdict: str
+    sort: str
 
 
 def kind_of(name: str, inputs: board.Inputs) -> str:
@@ -128,6 +129,11 @@ def number(value: float, unit: str = "") -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0 a plain 0
 
 
+def plain(value: float) -> str:
+    """A number for machines: six digits, empty for none."""
+    return f"{value:.6g}" if np.isfinite(value) else ""
+
+
 def _line(cell: board.Cell, name: str, columns: Sequence[Card], kind: str) -> Line:
     numbers = tuple(_number(cell.estimates.get((card.name, name)), card) for card in columns)
     made = "not of this run, not ranked" if kind == "elsewhere" else ""
@@ -142,7 +148,7 @@ def _number(found: board.Estimate | None, card: Card) -> Number | None:
     low, high = (number(value, card.unit) for value in (row.low, row.high))
     ranks = "" if found.ranks is None else "–".join(str(rank) for rank in dict.fromkeys(found.ranks))
     lost = f", {row.missing} missing" if row.missing else ""
-    return Number(number(row.mean, card.unit), low, high, ranks, f"{row.mean:.6g}", f"n = {row.n}{lost}")
+    return Number(number(row.mean, card.unit), low, high, ranks, plain(row.mean), f"n = {row.n}{lost}")
 
 
 def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
@@ -174,6 +180,7 @@ def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown
         f"{number(each.low)} to {number(each.high)}",
         f"{each.p:.3f}" if np.isfinite(each.p) else NO_NUMBER,
         verdict(each),
+        plain(each.mean),
     )
 
 

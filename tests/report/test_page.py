@@ -83,6 +83,14 @@ def test_bounds_methods_and_foreign_images_stand_in_the_leaderboard(site: Path) 
     assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in rows if row["mean"])
 
 
+def test_what_has_no_number_is_sorted_last(site: Path) -> None:
+    """page.js keeps an empty `data-sort` last; a dash or `nan` would be a word, and words come first."""
+    dashes = re.findall(r'<td class="num[^>]*>(?:<b>)?[–·]', text(site))
+    assert dashes
+    assert not [cell for cell in dashes if 'data-sort=""' not in cell]
+    assert 'data-sort="nan"' not in text(site)
+
+
 def test_metrics_for_dvc(site: Path) -> None:
     values = json.loads((site / "metrics.json").read_text())
     assert set(values["results"]) == {f"{protocol}_{people}" for protocol in ("free", "layout") for people in (1, 2, 3)}
