@@ -89,14 +89,15 @@ def gather(sources: Sources, album: Album) -> Page:
     on_sheets = cases.sheet_cases(sources.benchmark.cases)
     wanted = [*keys, *((each[1], each[2]) for each in chosen), *product(protocols, on_sheets)]
     exhibition.load(wanted, data / "images", data / "samples")
+    main = tables.main(sources.cells, inputs.cards)[-1]  # a share where there is one
     return Page(
         title=settings.report.title,
         facts=manifest.run_facts(
             settings, data, f"{sources.benchmark.name} {sources.benchmark.hash}", len(sources.benchmark.cases)
         ),
         elsewhere=inputs.elsewhere,
-        main=_main(inputs.cards),
-        glance=_glance(shown, _main(inputs.cards)),
+        main=main,
+        glance=_glance(shown, main),
         cells=shown,
         bounds=[manifest.Fact(name, note) for name, note in tables.BOUNDS.items()],
         ablations=ablations.families(sources.cells, inputs, sources.changed),
@@ -151,11 +152,6 @@ def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.T
     inputs = sources.inputs
     heads = [name for name in found if inputs.ablations.get(name) not in found]
     return [(found[name], [found[each] for each in inputs.ablations_of(name) if each in found]) for name in heads]
-
-
-def _main(cards: Sequence[Card]) -> Card:
-    """The metric of the first table: the last main one, a share where there is one."""
-    return [card for card in cards if card.main or card is cards[0]][-1]
 
 
 def _glance(cells: Sequence[tables.CellShown], main: Card) -> list[Glance]:

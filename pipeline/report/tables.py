@@ -96,6 +96,13 @@ def kind_of(name: str, inputs: board.Inputs) -> str:
     return "shuffled" if name == board.SHUFFLED else "shuffled detail"
 
 
+def main(cells: Sequence[board.Cell], cards: Sequence[Card]) -> list[Card]:
+    """The metrics that stand for all: the main ones that have numbers, or else the first one."""
+    known = {metric for cell in cells for metric, _ in cell.estimates}
+    found = [card for card in cards if card.name in known] or list(cards)
+    return [card for card in found if card.main] or found[:1]
+
+
 def shown(cell: board.Cell, inputs: board.Inputs, wanted: Sequence[str]) -> CellShown:
     """A cell as text; methods of the run without scores have lines without numbers."""
     names = order({name for _, name in cell.estimates} | set(wanted), inputs.listed)

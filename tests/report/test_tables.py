@@ -1,5 +1,7 @@
 """Numbers and verdicts as text."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.metric import Card
@@ -37,6 +39,16 @@ def test_a_difference_is_judged_by_its_corrected_p_and_direction(
 ) -> None:
     each = board.Difference("free", 1, "sim", better, "ours", "theirs", mean, 0.1, 0.3, 0.01, apart)
     assert tables.difference(each, [UP]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("metrics", "main"), [(["sim", "share"], ["sim"]), (["plain"], ["plain"]), ([], ["sim", "share"])]
+)
+def test_main_metrics_are_those_with_numbers_or_else_the_first(metrics: list[str], main: list[str]) -> None:
+    """A share has none without the bounds; a run's metrics may all be others."""
+    cards = [replace(UP, name="plain", main=False), UP, replace(UP, name="share", share_of="sim")]
+    cells = board.cells(inputs([score("a", "ours", 0.5, metric) for metric in metrics or ["gone"]], cards))
+    assert [card.name for card in tables.main(cells, cards)] == main
 
 
 def test_what_is_no_number_has_an_empty_sort_value() -> None:
