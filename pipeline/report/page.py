@@ -170,11 +170,11 @@ def _find(cell: tables.CellShown, method: str, main: Card) -> tables.Number | No
 def _by_stage(figures: Sequence[audit.Figure]) -> list[tuple[str, list[tuple[audit.Figure, str]]]]:
     groups: dict[str, list[tuple[audit.Figure, str]]] = {}
     for each in figures:
-        groups.setdefault(each.stage, []).append((each, _figure(each)))
+        groups.setdefault(each.stage, []).append((each, figure(each)))
     return list(groups.items())
 
 
-def _figure(each: audit.Figure) -> str:
-    if each.value == int(each.value if each.value == each.value else 0.5) and not each.unit and abs(each.value) != 1:
-        return f"{int(each.value)}"
-    return f"{each.value:.4f}" if not each.unit else f"{each.value:.2f} {each.unit}"
+def figure(each: audit.Figure) -> str:
+    """A stage's figure as text: counts are whole numbers, and a figure of nothing is a dash."""
+    value = str(each.value) if isinstance(each.value, int) else tables.number(each.value)
+    return f"{value} {each.unit}".rstrip()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.report.audit import Figure
+from pipeline.report.page import figure
 from tests.conftest import ROOT
 from tests.report import fake_run
 from tests.report.conftest import make
@@ -89,6 +91,14 @@ def test_what_has_no_number_is_sorted_last(site: Path) -> None:
     assert dashes
     assert not [cell for cell in dashes if 'data-sort=""' not in cell]
     assert 'data-sort="nan"' not in text(site)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(1, "", "1"), (1.0, "", "1.000"), (0.0, "", "0.000"), (float("nan"), "", "–"), (2.5, "degrees", "2.500 degrees")],
+)
+def test_figures_of_stages(value: float, unit: str, shown: str) -> None:
+    assert figure(Figure("crawl", "Kept", value, unit, 9, "")) == shown
 
 
 def test_metrics_for_dvc(site: Path) -> None:
