@@ -112,7 +112,7 @@ def gather(sources: Sources, album: Album) -> Page:
         data=manifest.data_card(data),
         cards=inputs.cards,
         scales=manifest.score_groups(data / "scores" / read.REAL),
-        weights=manifest.weights(settings),
+        weights=manifest.weights(settings, data / "weights", inputs.elsewhere),
         settings=manifest.settings_groups(settings),
     )
 

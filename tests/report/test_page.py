@@ -101,6 +101,12 @@ def test_figures_of_stages(value: float, unit: str, shown: str) -> None:
     assert figure(Figure("crawl", "Kept", value, unit, 9, "")) == shown
 
 
+def test_weights_of_another_run_stand_with_licence_and_origin(site: Path) -> None:
+    (row,) = re.findall(r"<tr><th scope=\"row\">elsewhere</th>.*?</tr>", text(site).partition('<section id="run">')[2])
+    assert "<td>CC-BY-4.0</td>" in row
+    assert "<code>their.bin 0123</code>" in row
+
+
 def test_metrics_for_dvc(site: Path) -> None:
     values = json.loads((site / "metrics.json").read_text())
     assert set(values["results"]) == {f"{protocol}_{people}" for protocol in ("free", "layout") for people in (1, 2, 3)}
