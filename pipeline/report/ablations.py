@@ -88,7 +88,7 @@ class Family:
 def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping[str, str]) -> list[Family]:
     """A table for every method that has ablations."""
     found = {(*_place(each), each.other): each for cell in cells for each in cell.ablated()}
-    main = [card for card in inputs.cards if card.main]
+    main = tables.main(cells, inputs.cards)
     columns = tuple(Heading(cell.protocol, cell.people, card.name, card.better) for cell in cells for card in main)
 
     def line(name: str) -> Line:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.metric import Card
 from pipeline.report import intervals
@@ -47,7 +48,7 @@ class Estimate:
 class Difference:
     """Paired difference, `method` minus `other`, on the same draws.
 
-    The p-value is corrected (Holm) over what it is one of: the cell's pairs, or one method's ablations in the cell.
+    The p-value is corrected (Holm) over what it is one of, per metric: a cell's pairs, or one method's ablations in it.
     """
 
     protocol: str
@@ -113,7 +114,7 @@ class Cell:
         casts = self._scores.groupby("case_id", sort=True)["identity_ids"].first()
         self._case = {name: index for index, name in enumerate(casts.index)}
         self.cases = len(self._case)
-        self._units = int(intervals.units([list(cast) for cast in casts]).max()) + 1
+        self._units = intervals.units([list(cast) for cast in casts])
         # A cell's numbers must not depend on which other cells there are.
         self._generator = np.random.default_rng([inputs.seed, people, *protocol.encode()])
         self._weights = intervals.case_weights([list(cast) for cast in casts], inputs.draws, self._generator)
@@ -142,7 +143,7 @@ class Cell:
             np.add.at(counts, places, 1.0)
             mean, draws = intervals.per_draw(partial(_mean, sums, counts), self._weights)
             missing = int(own["missing"].sum())
-            self._put(card, str(method), mean, draws, len(known), missing)
+            self._put(card, str(method), mean, draws, len(known), missing, self._independent(counts > 0))
 
     def _add_shares(self, card: Card) -> None:
         floor, ceiling = (self.estimates.get((card.share_of, name)) for name in (FLOOR, CEILING))
@@ -172,10 +173,16 @@ class Cell:
             draws = measure(drawn, photographs, self._weights[:, places], real_draws.astype(np.float64))
             self._put(card, str(method), mean, draws, len(drawn), len(self._case) - rows["case_id"].nunique())
 
-    def _put(self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int) -> None:
+    def _independent(self, cases: NDArray[np.bool_]) -> int:
+        """How many independent observations some of the cases (C,) are: what is resampled of them, at most one each."""
+        return min(int(cases.sum()), len(np.unique(self._units[cases])))
+
+    def _put(
+        self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int, independent: int = 0
+    ) -> None:
         low, high = intervals.interval(draws, mean, self._inputs.confidence)
-        if (card.low, card.high) == (0, 1) and mean in (0, 1):  # all scores are that: no draw differs
-            low, high = intervals.wilson(mean, self._units, self._inputs.confidence)
+        if independent and (card.low, card.high) == (0, 1) and mean in (0, 1):  # all scores are that: no draw differs
+            low, high = intervals.wilson(mean, independent, self._inputs.confidence)
         row = Row(self.protocol, self.people, method, card.name, card.better, mean, low, high, n, missing)
         self.estimates[card.name, method] = Estimate(row, draws)
 

@@ -71,6 +71,4 @@ def _losses(weights: Path, method: str) -> list[tuple[int, str, float]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.6g}" if np.isfinite(value) else ""
-    return value
+    return tables.plain(value) if isinstance(value, float) else value

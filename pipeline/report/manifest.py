@@ -35,10 +35,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Weights:
-    """One pretrained part."""
+    """One pretrained part, or weights that this run did not train."""
 
     role: str
     path: str
+    released: str  # the published files that they were converted from, with fingerprints; mostly empty
     licence: str
     megabytes: str
     fingerprint: str
@@ -96,15 +97,23 @@ def stage_groups(data: Path) -> list[Group]:
     ]
 
 
-def weights(settings: Settings) -> list[Weights]:
-    """The pretrained parts with their licences, as they state them."""
-    return [_weights(name.rpartition(".")[2], Path(path)) for name, path in settings.parts().items()]
+def weights(settings: Settings, folder: Path, elsewhere: Sequence[str]) -> list[Weights]:
+    """The pretrained parts, and what this run did not train, with their licences, as they state them.
+
+    `folder` holds weights by name; images that were made elsewhere have none.
+    """
+    parts = {name.rpartition(".")[2]: Path(path) for name, path in settings.parts().items()}
+    others = {name: folder / name for name in elsewhere if (folder / name / licences.CARD).is_file()}
+    return [_weights(name, path) for name, path in {**parts, **others}.items()]
 
 
 def _weights(role: str, path: Path) -> Weights:
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     size = sum(each.stat().st_size for each in files) / 1e6
-    return Weights(role, str(path), licences.of(path), f"{size:.1f}", shards.file_fingerprint(files))
+    licence, card = licences.of(path), path / licences.CARD
+    released = json.loads(card.read_text()).get("released", {}) if card.is_file() else {}
+    made_of = ", ".join(f"{name} {fingerprint}" for name, fingerprint in released.items())
+    return Weights(role, str(path), made_of, licence, f"{size:.1f}", shards.file_fingerprint(files))
 
 
 def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> list[Fact]:

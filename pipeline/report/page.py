@@ -89,14 +89,15 @@ def gather(sources: Sources, album: Album) -> Page:
     on_sheets = cases.sheet_cases(sources.benchmark.cases)
     wanted = [*keys, *((each[1], each[2]) for each in chosen), *product(protocols, on_sheets)]
     exhibition.load(wanted, data / "images", data / "samples")
+    main = tables.main(sources.cells, inputs.cards)[-1]  # a share where there is one
     return Page(
         title=settings.report.title,
         facts=manifest.run_facts(
             settings, data, f"{sources.benchmark.name} {sources.benchmark.hash}", len(sources.benchmark.cases)
         ),
         elsewhere=inputs.elsewhere,
-        main=_main(inputs.cards),
-        glance=_glance(shown, _main(inputs.cards)),
+        main=main,
+        glance=_glance(shown, main),
         cells=shown,
         bounds=[manifest.Fact(name, note) for name, note in tables.BOUNDS.items()],
         ablations=ablations.families(sources.cells, inputs, sources.changed),
@@ -111,7 +112,7 @@ def gather(sources: Sources, album: Album) -> Page:
         data=manifest.data_card(data),
         cards=inputs.cards,
         scales=manifest.score_groups(data / "scores" / read.REAL),
-        weights=manifest.weights(settings),
+        weights=manifest.weights(settings, data / "weights", inputs.elsewhere),
         settings=manifest.settings_groups(settings),
     )
 
@@ -153,11 +154,6 @@ def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.T
     return [(found[name], [found[each] for each in inputs.ablations_of(name) if each in found]) for name in heads]
 
 
-def _main(cards: Sequence[Card]) -> Card:
-    """The metric of the first table: the last main one, a share where there is one."""
-    return [card for card in cards if card.main or card is cards[0]][-1]
-
-
 def _glance(cells: Sequence[tables.CellShown], main: Card) -> list[Glance]:
     kinds = {line.method: line.kind for cell in cells for line in cell.lines}
     return [Glance(name, kind, tuple(_find(cell, name, main) for cell in cells)) for name, kind in kinds.items()]
@@ -174,11 +170,11 @@ def _find(cell: tables.CellShown, method: str, main: Card) -> tables.Number | No
 def _by_stage(figures: Sequence[audit.Figure]) -> list[tuple[str, list[tuple[audit.Figure, str]]]]:
     groups: dict[str, list[tuple[audit.Figure, str]]] = {}
     for each in figures:
-        groups.setdefault(each.stage, []).append((each, _figure(each)))
+        groups.setdefault(each.stage, []).append((each, figure(each)))
     return list(groups.items())
 
 
-def _figure(each: audit.Figure) -> str:
-    if each.value == int(each.value if each.value == each.value else 0.5) and not each.unit and abs(each.value) != 1:
-        return f"{int(each.value)}"
-    return f"{each.value:.4f}" if not each.unit else f"{each.value:.2f} {each.unit}"
+def figure(each: audit.Figure) -> str:
+    """A stage's figure as text: counts are whole numbers, and a figure of nothing is a dash."""
+    value = str(each.value) if isinstance(each.value, int) else tables.number(each.value)
+    return f"{value} {each.unit}".rstrip()

@@ -9,11 +9,11 @@ from pipeline.metric import Card
 from pipeline.report import board, charts
 
 BOUNDS = {
-    "no_id": "the backbone with prompt and seed alone: the floor",
+    "no_id": "the backbone with prompt and seed alone: the floor of identity",
     board.SHUFFLED: "the first method's images scored against other people: chance",
     "pasted_reference": "each person's reference pasted into the picture: pure copying",
-    "other_photo": "another real photograph of each person",
-    "vae_roundtrip": "that photograph through the backbone's autoencoder: the ceiling",
+    "other_photo": "another real photograph of each person, which does not show the prompt; several on a grey canvas",
+    "vae_roundtrip": "that photograph through the backbone's autoencoder: the ceiling of identity, and of nothing else",
 }
 
 
@@ -22,7 +22,7 @@ NO_NUMBER = "–"
 
 @dataclass(frozen=True)
 class Number:
-    """One number of a table. `sort` orders it; `ranks` is the rank interval, empty for bounds."""
+    """One number of a table. `sort` orders it, empty for none; `ranks` is the rank interval, empty for bounds."""
 
     mean: str
     low: str
@@ -70,7 +70,7 @@ class CellShown:
 
 @dataclass(frozen=True)
 class DifferenceShown:
-    """One paired difference; `verdict` says what `method` is against `other`."""
+    """One paired difference; `verdict` says what `method` is against `other`, `sort` orders it, empty for none."""
 
     metric: str
     main: bool
@@ -80,6 +80,7 @@ class DifferenceShown:
     interval: str
     p: str
     verdict: str
+    sort: str
 
 
 def kind_of(name: str, inputs: board.Inputs) -> str:
@@ -93,6 +94,13 @@ def kind_of(name: str, inputs: board.Inputs) -> str:
     if name.partition(":")[0] != board.SHUFFLED:
         return "bound"
     return "shuffled" if name == board.SHUFFLED else "shuffled detail"
+
+
+def main(cells: Sequence[board.Cell], cards: Sequence[Card]) -> list[Card]:
+    """The metrics that stand for all: the main ones that have numbers, or else the first one."""
+    known = {metric for cell in cells for metric, _ in cell.estimates}
+    found = [card for card in cards if card.name in known] or list(cards)
+    return [card for card in found if card.main] or found[:1]
 
 
 def shown(cell: board.Cell, inputs: board.Inputs, wanted: Sequence[str]) -> CellShown:
@@ -128,6 +136,11 @@ def number(value: float, unit: str = "") -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0 a plain 0
 
 
+def plain(value: float) -> str:
+    """A number for machines: six digits, empty for none."""
+    return f"{value:.6g}" if np.isfinite(value) else ""
+
+
 def _line(cell: board.Cell, name: str, columns: Sequence[Card], kind: str) -> Line:
     numbers = tuple(_number(cell.estimates.get((card.name, name)), card) for card in columns)
     made = "not of this run, not ranked" if kind == "elsewhere" else ""
@@ -142,7 +155,7 @@ def _number(found: board.Estimate | None, card: Card) -> Number | None:
     low, high = (number(value, card.unit) for value in (row.low, row.high))
     ranks = "" if found.ranks is None else "–".join(str(rank) for rank in dict.fromkeys(found.ranks))
     lost = f", {row.missing} missing" if row.missing else ""
-    return Number(number(row.mean, card.unit), low, high, ranks, f"{row.mean:.6g}", f"n = {row.n}{lost}")
+    return Number(number(row.mean, card.unit), low, high, ranks, plain(row.mean), f"n = {row.n}{lost}")
 
 
 def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
@@ -174,6 +187,7 @@ def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown
         f"{number(each.low)} to {number(each.high)}",
         f"{each.p:.3f}" if np.isfinite(each.p) else NO_NUMBER,
         verdict(each),
+        plain(each.mean),
     )
 
 

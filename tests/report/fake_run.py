@@ -120,6 +120,7 @@ def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4), cro
     shards.write_metrics(data / "scores" / "real", summary.of_real(data / "scores" / "real"))
     for name in crowd.methods:
         _trained(data / "weights" / name)
+    _converted(data / "weights" / "elsewhere")
 
 
 def quality(name: str) -> tuple[float, float]:
@@ -331,6 +332,12 @@ def _trained(folder: Path) -> None:
     card = {"method": folder.name, "settings": {"queries": 16, "route_weight": 0.0 if change else 10.0}}
     (folder / "card.json").write_text(json.dumps(card))
     shards.write_metrics(folder, {"images_seen": 60000, "seconds": 512.3, "trainable_parameters": 1234567})
+
+
+def _converted(folder: Path) -> None:
+    """The card of published weights that drew a method's images."""
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text(json.dumps({"licence": "CC-BY-4.0", "released": {"their.bin": "0123"}}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report import ablations, board
-from tests.report.test_board import SIM, inputs, make, score
+from tests.report.test_board import EXACT, SIM, inputs, make, score
 
 FULL, LESS, OTHER = "uniportrait", "uniportrait-no_route_loss", "theirs"
 PEOPLE = [f"p{index}" for index in range(12)]
@@ -104,6 +104,13 @@ def test_a_claim_holds_only_where_its_direction_shows(verdict: str, words: str, 
 def test_a_claim_of_which_the_cell_is_missing_is_not_tested() -> None:
     assert ablations.judged(ablations.CLAIMS[LESS], None) == ("not tested here", None)
     assert ablations.judged(None, difference("better")) == ("", None)
+
+
+def test_a_run_without_a_main_metric_compares_by_its_first() -> None:
+    run = inputs(rows(0.5, 0.3), (SIM, EXACT), (FULL,), ablations={LESS: FULL})
+    (family,) = ablations.families(board.cells(run), run, {LESS: "route_weight 10 -> 0"})
+    assert [column.metric for column in family.columns] == ["sim_heldout"]
+    assert family.metrics == 1
 
 
 def test_a_method_without_ablations_has_no_table() -> None:

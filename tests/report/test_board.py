@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.metric import Card
+from pipeline.metric import LEFT_OUT, Card
 from pipeline.metrics import realism
 from pipeline.report import board, intervals
 
@@ -12,6 +12,7 @@ SIM = Card("sim_heldout", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0
 SHARE = Card("sim_share", "Share", "Share.", "share", "higher", -1, 1, "is left out", share_of="sim_heldout")
 DETECTED = Card("sim_detected", "Detected", "Detected.", "cosine", "higher", -1, 1, "is left out")
 EXACT = Card("count_exact", "Exact", "Exact.", "share", "higher", 0, 1, "counts as 0")
+CONFUSION = Card("confusion", "Confused", "Confused.", "share", "lower", 0, 1, "is left out", least_people=2)
 KID = Card("kid", "KID", "KID.", "10^-3", "lower", -8000, 8000, "is left out")
 
 
@@ -150,6 +151,21 @@ def test_a_share_of_none_among_people_who_all_meet_is_as_certain_as_there_are_pe
     row = find(make(rows, (EXACT,)), "count_exact", "ours")
     assert (row.mean, row.low) == (0.0, 0.0)
     assert row.high == pytest.approx(intervals.wilson(0.0, 12, 0.95)[1])
+
+
+@pytest.mark.parametrize("step", [1, 2], ids=["people who all meet", "casts that never meet"])
+def test_a_share_of_none_is_as_certain_as_the_cases_that_have_a_face(step: int) -> None:
+    """Three of 48 cases have a value, 0: Wilson's interval of 0 of 3, whatever is resampled of the others."""
+    rows = [
+        {
+            **score(f"c{number:02d}", "ours", 0.0 if number in (0, 10, 20) else LEFT_OUT, "confusion", people=2),
+            "identity_ids": [f"p{step * number}", f"p{(step * number + 1) % (step * 48)}"],
+        }
+        for number in range(48)
+    ]
+    row = find(make(rows, (CONFUSION,)), "confusion", "ours", people=2)
+    assert (row.mean, row.low, row.n) == (0.0, 0.0, 3)
+    assert row.high == pytest.approx(intervals.wilson(0.0, 3, 0.95)[1])
 
 
 def test_a_share_of_one_is_not_certain() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.report.audit import Figure
+from pipeline.report.page import figure
 from tests.conftest import ROOT
 from tests.report import fake_run
 from tests.report.conftest import make
@@ -81,6 +83,28 @@ def test_bounds_methods_and_foreign_images_stand_in_the_leaderboard(site: Path) 
         (protocol, people) for protocol in ("free", "layout") for people in "123"
     }
     assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in rows if row["mean"])
+
+
+def test_what_has_no_number_is_sorted_last(site: Path) -> None:
+    """page.js keeps an empty `data-sort` last; a dash or `nan` would be a word, and words come first."""
+    dashes = re.findall(r'<td class="num[^>]*>(?:<b>)?[–·]', text(site))
+    assert dashes
+    assert not [cell for cell in dashes if 'data-sort=""' not in cell]
+    assert 'data-sort="nan"' not in text(site)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(1, "", "1"), (1.0, "", "1.000"), (0.0, "", "0.000"), (float("nan"), "", "–"), (2.5, "degrees", "2.500 degrees")],
+)
+def test_figures_of_stages(value: float, unit: str, shown: str) -> None:
+    assert figure(Figure("crawl", "Kept", value, unit, 9, "")) == shown
+
+
+def test_weights_of_another_run_stand_with_licence_and_origin(site: Path) -> None:
+    (row,) = re.findall(r"<tr><th scope=\"row\">elsewhere</th>.*?</tr>", text(site).partition('<section id="run">')[2])
+    assert "<td>CC-BY-4.0</td>" in row
+    assert "<code>their.bin 0123</code>" in row
 
 
 def test_metrics_for_dvc(site: Path) -> None:

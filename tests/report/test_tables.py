@@ -1,10 +1,12 @@
 """Numbers and verdicts as text."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.metric import Card
 from pipeline.report import board, tables
-from tests.report.test_board import inputs
+from tests.report.test_board import inputs, score
 
 UP = Card("sim", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0", main=True)
 
@@ -37,6 +39,24 @@ def test_a_difference_is_judged_by_its_corrected_p_and_direction(
 ) -> None:
     each = board.Difference("free", 1, "sim", better, "ours", "theirs", mean, 0.1, 0.3, 0.01, apart)
     assert tables.difference(each, [UP]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("metrics", "main"), [(["sim", "share"], ["sim"]), (["plain"], ["plain"]), ([], ["sim", "share"])]
+)
+def test_main_metrics_are_those_with_numbers_or_else_the_first(metrics: list[str], main: list[str]) -> None:
+    """A share has none without the bounds; a run's metrics may all be others."""
+    cards = [replace(UP, name="plain", main=False), UP, replace(UP, name="share", share_of="sim")]
+    cells = board.cells(inputs([score("a", "ours", 0.5, metric) for metric in metrics or ["gone"]], cards))
+    assert [card.name for card in tables.main(cells, cards)] == main
+
+
+def test_what_is_no_number_has_an_empty_sort_value() -> None:
+    lost = [score("a", "ours", float("nan"), "sim"), score("a", "theirs", 0.4, "sim")]
+    run = inputs(lost, (UP,), ("ours", "theirs"))
+    shown = tables.shown(board.cells(run)[0], run, ())
+    assert [number.sort for line in shown.lines for number in line.numbers if number] == ["", "0.4"]
+    assert [each.sort for each in shown.differences] == [""]
 
 
 def test_methods_stand_before_bounds_and_bounds_from_floor_to_ceiling() -> None:
