@@ -27,7 +27,7 @@ CARDS = (
         "10^-3",
         "lower",
         -8000,
-        8000,
+        16000,
         absent="is left out",
     ),
 )
