@@ -7,18 +7,22 @@ python -m stages.evaluate --folder DIR --name X  images made elsewhere, files na
 """
 
 import argparse
+import re
 import shutil
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, benchmark, fairness, settings, shards
+from pipeline import actors, benchmark, fairness, plugins, settings, shards
+from pipeline.bounds import BOUNDS
 from pipeline.errors import MissingInput, SettingsError, did_you_mean, run
 from pipeline.evaluate import folder, plan, summary
 from pipeline.evaluate.real import RealWorker
-from pipeline.evaluate.score import ScoreWorker
+from pipeline.evaluate.score import SHUFFLED, ScoreWorker
 
 SAMPLES, IMAGES, SCORES = Path("data/samples"), Path("data/images"), Path("data/scores")
+# What a folder of images and one of scores may be called; tables give a meaning to other signs, like `:`.
+NAME = re.compile(r"\w[\w-]*", re.ASCII)
 
 
 def arguments() -> argparse.Namespace:
@@ -26,23 +30,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", help="folders of data/images; all of them by default")
     parser.add_argument("--folder", type=Path, help="a folder of images made elsewhere")
-    parser.add_argument("--name", help="the name that tables give to --folder")
+    parser.add_argument("--name", help="what tables call --folder: letters, digits, _ and -")
     parser.add_argument("--protocol", default="free", choices=benchmark.PROTOCOLS, help="what --folder was made under")
     return parser.parse_args()
 
 
-def wanted(asked: argparse.Namespace, params: settings.Settings) -> list[str]:
+def wanted(asked: argparse.Namespace) -> list[str]:
     """The names to score; a plain folder is taken in first.
 
     Raises:
-        SettingsError: --folder without a name of its own.
+        SettingsError: --folder without a plain name of its own.
         MissingInput: a name has no images of this benchmark.
     """
     cases = benchmark.load(SAMPLES / benchmark.FILE)
     if asked.folder:
-        taken = (plan.REAL, *params.drawn, *params.bounds)
-        if not asked.name or asked.name in taken:
-            raise SettingsError(f"--folder needs --name, what tables are to call these images; not {', '.join(taken)}")
+        _check_name(asked.name or "")
         folder.take_in(asked.folder, asked.name, asked.protocol, cases, IMAGES)
         return [asked.name]
     found = {path.name: plan.drawn_for(path) == {cases.hash} for path in sorted(IMAGES.glob("*")) if path.is_dir()}
@@ -57,14 +59,25 @@ def wanted(asked: argparse.Namespace, params: settings.Settings) -> list[str]:
     if not known:
         raise MissingInput(f"no images of the cases of {SAMPLES} in {IMAGES}: run the generate stage first")
     if not asked.methods:
-        _forget(set(found) - set(known))
+        scored = {path.name for path in SCORES.glob("*") if path.is_dir()}
+        _forget({*found, *scored} - {*known, plan.REAL})
     return asked.methods or known
 
 
+def _check_name(name: str) -> None:
+    """Refuse what is no file name, and names of which any run has images or rows: theirs would be counted twice."""
+    taken = (*plugins.names("methods"), *BOUNDS, SHUFFLED, plan.REAL)
+    if not NAME.fullmatch(name) or name.partition("-")[0] in taken:
+        raise SettingsError(
+            f"--folder needs --name, what tables are to call these images: letters, digits, _ and -, the part before "
+            f"the first - none of {', '.join(taken)}; found {name or 'none'!r}"
+        )
+
+
 def _forget(names: Collection[str]) -> None:
-    """Remove the scores of images that were drawn for other cases: the report reads all scores that there are."""
+    """Remove the scores of what has no images of these cases any more: the report reads all scores that there are."""
     for name in sorted(names):
-        print(f"{IMAGES / name} was drawn for other cases and is left out")
+        print(f"{IMAGES / name} has no images of the cases of {SAMPLES} and is left out")
         shutil.rmtree(SCORES / name, ignore_errors=True)
 
 
@@ -72,7 +85,7 @@ def main() -> None:
     """Look at the test photos once, then score every image."""
     params = settings.load()
     fairness.check_recognisers(params.models)
-    names = wanted(arguments(), params)
+    names = wanted(arguments())
     looked = plan.real_tasks(params, SAMPLES)
     for kind in ("faces", "features"):
         shards.remove_stale(SCORES / plan.REAL, kind, looked)

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from pipeline import plugins
+from pipeline.evaluate import plan
+from pipeline.generate import worker
 from tests.conftest import ROOT
 
 STAGES = ["world", "crawl", "faces", "identities", "shapes", "samples", "train", "generate", "evaluate", "report"]
@@ -80,6 +82,27 @@ def test_a_stage_has_one_name_used_four_times(stage: str) -> None:
     assert f"stages.{stage}" in entry["cmd"]
     assert stage in yaml.safe_load((ROOT / "params.yaml").read_text())
     assert any(str(out).startswith(("{'data/", "{'reports/latest")) for out in entry["outs"])
+
+
+def test_images_are_named_by_all_code_that_draws_them() -> None:
+    """The head's code counts for methods alone, in `tasks`; what only reads and writes draws nothing."""
+    drawing = [*files("pipeline/generate"), ROOT / "pipeline/bounds.py"]
+    used = {room(module) for path in drawing for module in imports_of(path)}
+    assert used - {"errors", "head", "records", "settings", "shards"} <= {room_of(ROOT / each) for each in worker.CODE}
+
+
+@pytest.mark.parametrize(
+    ("stage", "code"),
+    [
+        ("generate", worker.CODE),
+        ("generate-fewer", worker.CODE),
+        ("generate-bounds", worker.CODE),
+        ("evaluate", plan.CODE + plan.POSE_CODE),
+    ],
+)
+def test_dvc_watches_the_code_that_shards_are_named_by(stage: str, code: tuple[str, ...]) -> None:
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    assert {each if (ROOT / each).is_dir() else f"{each}.py" for each in code} <= set(deps)
 
 
 @pytest.mark.parametrize("name", [*STAGES, *plugins.names("methods"), *plugins.names("metrics")])

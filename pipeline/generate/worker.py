@@ -27,7 +27,10 @@ from pipeline.settings import Generate, Models, Shapes, references_of
 
 PLAIN = "no_id"
 AT_ONCE = 8  # pictures of one batch
-CODE = ("pipeline/generate", "pipeline/backbone", "pipeline/encoders", "pipeline/bounds", "pipeline/method")
+CODE = (
+    "pipeline/generate", "pipeline/backbone", "pipeline/encoders", "pipeline/benchmark", "pipeline/bounds",
+    "pipeline/images", "pipeline/method",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ CARDS = (
         "of the person, 1 is a real other photograph of them after the backbone's autoencoder.",
         "share",
         "higher",
-        -1,
-        1,
+        float("-inf"),  # floor and ceiling are other pictures, which a picture may be below and above
+        float("inf"),
         absent="is left out",
         main=True,
         share_of="sim_heldout",

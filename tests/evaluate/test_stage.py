@@ -1,13 +1,12 @@
 """What the evaluate command scores, and what it answers to names that are not there."""
 
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pipeline import benchmark, records, settings, shards
+from pipeline import benchmark, records, shards
 from pipeline.benchmark import Benchmark
 from pipeline.errors import MissingInput, SettingsError
 from stages import evaluate
@@ -15,7 +14,6 @@ from tests import fairness_data
 
 CASES = [fairness_data.case("a", "b", index=0)]
 ASKED = Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES))
-PARAMS = replace(settings.load(), methods=("uniportrait",), fewer_references=(), bounds=("no_id",))
 
 
 @pytest.fixture
@@ -39,8 +37,8 @@ def asked(*methods: str, folder: Path | None = None, name: str | None = None) ->
 def test_everything_is_scored_by_default(images: Path) -> None:
     for name in ("uniportrait", "no_id"):
         drawn(images / name)
-    assert evaluate.wanted(asked(), PARAMS) == ["no_id", "uniportrait"]
-    assert evaluate.wanted(asked("no_id"), PARAMS) == ["no_id"]
+    assert evaluate.wanted(asked()) == ["no_id", "uniportrait"]
+    assert evaluate.wanted(asked("no_id")) == ["no_id"]
 
 
 def test_images_of_other_cases_are_left_out_and_their_scores_forgotten(images: Path) -> None:
@@ -49,24 +47,55 @@ def test_images_of_other_cases_are_left_out_and_their_scores_forgotten(images: P
     old = evaluate.SCORES / "instantid" / "scores-0.parquet"
     old.parent.mkdir(parents=True)
     old.touch()
-    assert evaluate.wanted(asked(), PARAMS) == ["uniportrait"]
+    assert evaluate.wanted(asked()) == ["uniportrait"]
     assert not old.exists()
     with pytest.raises(MissingInput, match="drawn for other cases"):
-        evaluate.wanted(asked("instantid"), PARAMS)
+        evaluate.wanted(asked("instantid"))
+
+
+def test_scores_whose_images_are_gone_are_forgotten(images: Path) -> None:
+    drawn(images / "uniportrait")
+    for name in ("theirs", "uniportrait", "real"):
+        (evaluate.SCORES / name).mkdir(parents=True)
+    assert evaluate.wanted(asked("uniportrait")) == ["uniportrait"]
+    assert (evaluate.SCORES / "theirs").exists(), "one method was asked for"
+    assert evaluate.wanted(asked()) == ["uniportrait"]
+    assert sorted(path.name for path in evaluate.SCORES.iterdir()) == ["real", "uniportrait"]
 
 
 def test_a_misspelt_method_is_named(images: Path) -> None:
     drawn(images / "uniportrait")
     with pytest.raises(MissingInput, match="did you mean uniportrait"):
-        evaluate.wanted(asked("uniportait"), PARAMS)
+        evaluate.wanted(asked("uniportait"))
 
 
 def test_nothing_was_generated(images: Path) -> None:
     with pytest.raises(MissingInput, match="run the generate stage"):
-        evaluate.wanted(asked(), PARAMS)
+        evaluate.wanted(asked())
 
 
-@pytest.mark.parametrize("name", [None, "real", "uniportrait", "no_id"])
-def test_a_folder_needs_a_name_of_its_own(images: Path, name: str | None) -> None:
+def one_image(folder: Path) -> Path:
+    """A folder with a file for the only case; what is in it does not matter here."""
+    folder.mkdir()
+    (folder / f"{CASES[0].case_id}.png").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        None, "", "real", "uniportrait", "no_id", "other_photo", "group_portrait", "group_portrait-released",
+        "uniportrait-1_references", "shuffled_id", "a:b", "../x", "a/b", ".", "-a", "a b", "\u00e4", "a\n",
+    ],
+)  # fmt: skip
+def test_a_folder_needs_a_plain_name_of_its_own(images: Path, tmp_path: Path, name: str | None) -> None:
+    """group_portrait and other_photo are no names of this run, but of another profile's."""
     with pytest.raises(SettingsError, match="--name"):
-        evaluate.wanted(asked(folder=images, name=name), PARAMS)
+        evaluate.wanted(asked(folder=one_image(tmp_path / "made"), name=name))
+    assert not images.exists()
+
+
+@pytest.mark.parametrize("name", ["theirs", "Their-2nd_try", "unreal", "2024"])
+def test_a_folder_with_a_name_is_taken_in(images: Path, tmp_path: Path, name: str) -> None:
+    assert evaluate.wanted(asked(folder=one_image(tmp_path / "made"), name=name)) == [name]
+    assert [path.name for path in images.iterdir()] == [name]

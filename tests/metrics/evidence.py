@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.head.camera import rotation
 from pipeline.metric import ENCODERS, Calibration, Evidence, Held, Person
 
-SCALE = Calibration(stranger=0.0, same=0.8, threshold=0.4)
+SCALES = dict.fromkeys(ENCODERS, Calibration(stranger=0.0, same=0.8, threshold=0.4))
 
 
 def unit(*values: float) -> np.ndarray:
@@ -63,14 +63,12 @@ def person(name: str, held_out: Sequence[np.ndarray], references: Sequence[np.nd
     )
 
 
-def evidence(people, faces, matched, boxes=None, present=True, prompt_cosine=0.0, scale=SCALE, held=None) -> Evidence:
+def evidence(people, faces, matched, boxes=None, present=True, prompt_cosine=0.0, scales=SCALES, held=None) -> Evidence:
     """`faces` (M, D) are what both encoders see, or a mapping of encoder to that."""
     seen = faces if isinstance(faces, dict) else {name: np.asarray(faces, np.float64) for name in ENCODERS}
     count = len(seen["b"])
     places = np.zeros((count, 4)) if boxes is None else np.array(boxes, np.float64).reshape(-1, 4)
-    return Evidence(
-        people, dict.fromkeys(ENCODERS, scale), present, places, seen, np.array(matched, np.intp), prompt_cosine, held
-    )
+    return Evidence(people, scales, present, places, seen, np.array(matched, np.intp), prompt_cosine, held)
 
 
 def nobody(people) -> Evidence:

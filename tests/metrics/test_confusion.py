@@ -1,10 +1,13 @@
 """confusion: swaps, mix-ups, blends and doubles of people in one image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pipeline.metric import Calibration
 from pipeline.metrics import confusion
-from tests.metrics.evidence import evidence, missing, nobody, person, random_case, turned, values
+from tests.metrics.evidence import evidence, missing, nobody, person, random_case, turned, unit, values
 
 LEFT, RIGHT = [0, 0, 10, 10], [20, 0, 30, 10]
 
@@ -33,6 +36,33 @@ def test_the_same_person_twice() -> None:
     scores = confusion.score(evidence(couple(), [turned(0), turned(10)], [0, 1], [LEFT, RIGHT]))
     assert values(scores, "confusion") == [0.0, 1.0]
     assert values(scores, "duplicate") == [1.0]
+
+
+def test_each_encoder_has_its_scale() -> None:
+    """B, whose scale is half as wide, sees 0.3 more of q, C 0.5 more of p: 0.6 for q against 0.5 for p, so q it is.
+
+    On one scale for both, C would decide, for p.
+    """
+    scales = {"b": Calibration(0.0, 0.5, 0.4), "c": Calibration(0.2, 1.2, 0.4)}
+    seen = {"b": [unit(0.1, 0.4, 0.911, 0.0)], "c": [unit(0.6, 0.1, 0.794, 0.0)]}
+    asked = evidence(couple(), seen, [0, -1], [LEFT], scales=scales)
+    assert values(confusion.score(asked), "confusion")[0] == 1.0
+    assert values(confusion.score(replace(asked, calibration=dict.fromkeys("bc", scales["b"]))), "confusion")[0] == 0.0
+
+
+def test_calibrated_by_hand() -> None:
+    """B: (0.3 - 0.1) / (0.5 - 0.1) = 0.5; C: (0.4 - 0.2) / (1.0 - 0.2) = 0.25."""
+    scales = {"b": Calibration(0.1, 0.5, 0.4), "c": Calibration(0.2, 1.0, 0.4)}
+    asked = evidence(couple(), [turned(0)], [0, -1], [LEFT], scales=scales)
+    assert asked.calibrated({"b": np.array([0.3]), "c": np.array([0.4])}) == pytest.approx([0.375])
+
+
+@pytest.mark.parametrize(("threshold", "doubled"), [(0.9, 0.0), (0.7, 1.0)])
+def test_each_encoder_has_its_threshold(threshold: float, doubled: float) -> None:
+    """cos 60 = 0.5 is 0.3 above B's threshold of 0.2; 0.4 below C's is more than that, 0.2 below is less."""
+    scales = {"b": Calibration(0.0, 0.8, 0.2), "c": Calibration(0.0, 0.8, threshold)}
+    scores = confusion.score(evidence(couple(), [turned(0), turned(60)], [0, 1], [LEFT, RIGHT], scales=scales))
+    assert values(scores, "duplicate") == [doubled]
 
 
 def test_blending_by_hand() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.metric import Calibration
 from pipeline.metrics import verification
 from tests.metrics.evidence import evidence, missing, nobody, person, random_case, turned, values
 
@@ -16,6 +17,14 @@ def test_by_hand() -> None:
 def test_encoders_are_averaged() -> None:
     asked = evidence([person("p", [turned(0)], [turned(0)])], {"b": [turned(0)], "c": [turned(80)]}, [0])
     assert values(verification.score(asked), "id_accuracy") == pytest.approx([0.5])
+
+
+def test_each_encoder_has_its_threshold() -> None:
+    """cos 60 = 0.5 passes B's threshold of 0.4 and not C's of 0.6; cos 70 = 0.34 neither, cos 45 = 0.71 both."""
+    scales = {"b": Calibration(0.0, 0.8, 0.4), "c": Calibration(0.0, 0.8, 0.6)}
+    for degrees, share in ((60, 0.5), (70, 0.0), (45, 1.0)):
+        asked = evidence([person("p", [turned(degrees)], [turned(0)])], [turned(0)], [0], scales=scales)
+        assert values(verification.score(asked), "id_accuracy") == [share]
 
 
 def test_against_a_loop() -> None:

@@ -1,11 +1,9 @@
 """Whom the photographs of Labeled Faces in the Wild show: their folder names, which only score and never cluster.
 
-    python -m tests.real.labels [DATA]
-
-prints how well data/identities agrees with them.
+`python -m tests.real.labels` prints how well data/identities agrees with them.
 """
 
-import sys
+import argparse
 from collections import defaultdict
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,6 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline import shards
 from pipeline.agreement import Agreement, bcubed, pairwise
+from pipeline.errors import run
 
 MOST = 20  # photographs of one person that are scored, so that a few famous people do not decide
 
@@ -45,6 +44,13 @@ def agreement(data: Path) -> dict[str, Agreement]:
     return {"pairwise": pairwise(labels, names), "bcubed": bcubed(labels, names)}
 
 
-if __name__ == "__main__":
-    for name, score in agreement(Path(sys.argv[1] if len(sys.argv) > 1 else "data")).items():
+def main() -> None:
+    """Print both agreements."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="?", type=Path, default=Path("data"), help="of a run of the real profile")
+    for name, score in agreement(parser.parse_args().data).items():
         print(name, *(f"{part}={value:.4f}" for part, value in score._asdict().items()))
+
+
+if __name__ == "__main__":
+    run(main)

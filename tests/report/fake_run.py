@@ -3,9 +3,9 @@
 `python -m tests.report.fake_run FOLDER` writes one to look at, with all names of the published profile, and its page.
 """
 
+import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -340,10 +340,18 @@ def _converted(folder: Path) -> None:
     (folder / "card.json").write_text(json.dumps({"licence": "CC-BY-4.0", "released": {"their.bin": "0123"}}))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write a run with all names of the published profile, and its page."""
     from tests.report.conftest import make
 
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where data/ and site/ are to be")
+    folder = parser.parse_args().folder
     wanted = yaml.safe_load(Path("profiles/published.yaml").read_text())
     everything = Crowd(tuple(wanted["methods"]), tuple(wanted["fewer_references"]))
-    write(Path(sys.argv[1]), people=60, casts=(28, 14, 9), crowd=everything)
-    make(Path(sys.argv[1]) / "data", Path(sys.argv[1]) / "site", chosen(everything))
+    write(folder, people=60, casts=(28, 14, 9), crowd=everything)
+    make(folder / "data", folder / "site", chosen(everything))
+
+
+if __name__ == "__main__":
+    main()
