@@ -6,12 +6,15 @@ with the angle theta = arccos(cosine), the generated face g, a held-out photogra
 reference itself, -1 the held-out photograph itself, 0 as far from one as from the other.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.metric import ENCODERS, LEFT_OUT, Card, Evidence, Floats, Score, cosines, mean_of, per_person
 
 # Where target and reference look the same the ratio says nothing; below this angle (radians) a pair is left out.
 LEAST_ANGLE = 0.1
+LEAST_SHARE = 0.25  # of the reachable similarity
 
 CARDS = (
     Card(
@@ -32,13 +35,14 @@ CARDS = (
         "Copy-paste",
         "(angle to held-out photograph - angle to reference) / angle between the two, mean over all such pairs and "
         f"over recognisers B and C; pairs closer than {LEAST_ANGLE} rad are left out. 1 is the reference itself, -1 "
-        "the held-out photograph itself (WithAnyone, arXiv 2510.14975). People without a face are left out and "
-        "counted; a low value is worth something only beside a high similarity.",
+        "the held-out photograph itself (WithAnyone, arXiv 2510.14975). People without a face or such a pair are "
+        f"left out and counted. Ranked from a sim_share of {LEAST_SHARE} on: who knows nobody copies nobody.",
         "share of the angle",
         "lower",
         -1,
         1,
         absent="is left out",
+        ranked_from=("sim_share", LEAST_SHARE),
     ),
 )
 
@@ -47,11 +51,10 @@ def score(evidence: Evidence) -> list[Score]:
     """Similarity to references and copy-paste, per person."""
     similarity = mean_of({name: evidence.to_references(name) for name in ENCODERS})
     copied = mean_of({name: _copied(evidence, name) for name in ENCODERS})
-    scores = per_person("sim_reference", similarity, evidence, 0.0)
-    return scores + [
-        each
-        for each in per_person("copy_paste", copied, evidence, LEFT_OUT)
-        if each.missing or each.value == each.value
+    pasted = per_person("copy_paste", copied, evidence, LEFT_OUT)
+    return [
+        *per_person("sim_reference", similarity, evidence, 0.0),
+        *(replace(each, missing=bool(np.isnan(each.value))) for each in pasted),
     ]
 
 

@@ -23,46 +23,68 @@ CARD = "card.json"  # beside the weights; what was trained, on what, how
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper measured of an ablation, and the cell that asks the same: with the papers no layout is given."""
+    """What a paper says: the full form is better by a metric. Its own figures have no layout, hence the default."""
 
     people: int
-    full: float
-    ablated: float
-    unit: str
+    metric: str
     source: str
+    figure: str = ""  # full -> ablated, as the paper prints it; empty where it only says what the part is for
     protocol: str = "free"
-    metric: str = "sim_heldout"
 
     def __str__(self) -> str:
-        return f"{manifest.text(self.full)} -> {manifest.text(self.ablated)} {self.unit} ({self.source})"
+        return f"{self.figure or f'better {self.metric}'} ({self.source})"
 
 
-# Only figures that were read in the paper itself, with the row that they belong to. The size of a difference depends
-# on recogniser, backbone and training, so it is its direction that is tested. UniPortrait's table of ID embeddings is
-# left out because its rows cannot be told with certainty; of the two reconstructions no table is known.
-CLAIMS: Mapping[str, Claim] = {
-    "uniportrait-no_route_loss": Claim(
-        2, 67.3, 59.1, "% similarity of the worse of two people", "arXiv 2408.05939, Table 4", metric="sim_worst"
+UNIPORTRAIT, HIFI, GROUP = "arXiv 2408.05939", "arXiv 2512.14542, abstract", "WACV 2026, abstract"
+# Figures are only those that were read in the paper itself, with the row that they belong to; UniPortrait's table of
+# ID embeddings has none because its rows cannot be told with certainty, and of the two reconstructions no table is
+# known. The size of a difference depends on recogniser, backbone and training, so it is its direction that is tested.
+CLAIMS: Mapping[str, tuple[Claim, ...]] = {
+    "uniportrait-no_route_loss": (
+        Claim(2, "sim_worst", f"{UNIPORTRAIT}, Table 4", "67.3 -> 59.1 % similarity of the worse of two people"),
+        Claim(2, "confusion", f"{UNIPORTRAIT}, ID routing"),
     ),
-    "uniportrait-1_references": Claim(
-        1, 61.2, 55.5, "% similarity to another photo, 4 references to 1", "arXiv 2408.05939, Table I"
+    "uniportrait-no_structure": (Claim(1, "sim_heldout", f"{UNIPORTRAIT}, ID embedding"),),
+    "uniportrait-no_drop": (Claim(1, "clip_t", f"{UNIPORTRAIT}, drop regularisation"),),
+    "uniportrait-1_references": (
+        Claim(1, "sim_heldout", f"{UNIPORTRAIT}, Table I", "61.2 -> 55.5 % similarity to another photo, 4 to 1"),
     ),
-    "uniportrait-2_references": Claim(
-        1, 61.2, 58.5, "% similarity to another photo, 4 references to 2", "arXiv 2408.05939, Table I"
+    "uniportrait-2_references": (
+        Claim(1, "sim_heldout", f"{UNIPORTRAIT}, Table I", "61.2 -> 58.5 % similarity to another photo, 4 to 2"),
     ),
+    "hifi_portrait-no_landmarks": (
+        Claim(1, "pose_error", HIFI, protocol="layout"),
+        Claim(1, "expression_error", HIFI, protocol="layout"),
+    ),
+    "hifi_portrait-no_refiner": (Claim(1, "sim_heldout", HIFI),),
+    "hifi_portrait-1_references": (Claim(1, "sim_heldout", HIFI),),
+    "group_portrait-no_latent_id": (Claim(1, "sim_heldout", GROUP),),
+    "group_portrait-no_controller": (
+        Claim(2, "layout_iou", GROUP, protocol="layout"),
+        Claim(2, "pose_error", GROUP, protocol="layout"),
+        Claim(2, "expression_error", GROUP, protocol="layout"),
+    ),
+    "group_portrait-no_mask_attention": (Claim(2, "swap", GROUP, protocol="layout"),),
 }
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A claim as text, and what is found of it here."""
+
+    paper: str
+    here: str
+    holds: bool | None  # None where it is neither shown nor refuted
+
+
+@dataclass(frozen=True)
 class Line:
-    """One ablation: what was changed, full minus ablation per column, and the paper's figure with what holds here."""
+    """One ablation: what was changed, full minus ablation per column, and what becomes of the paper's claims."""
 
     name: str
     change: str
     differences: tuple[DifferenceShown | None, ...]  # None where the metric does not apply or scores are missing
-    paper: str  # empty where no figure is known
-    here: str
-    holds: bool | None  # None where nothing is claimed, shown or tested
+    claims: tuple[Judged, ...]
 
 
 @dataclass(frozen=True)
@@ -94,9 +116,11 @@ def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping
     def line(name: str) -> Line:
         row = [found.get((column.protocol, column.people, column.metric, name)) for column in columns]
         differences = tuple(None if each is None else tables.difference(each, inputs.cards) for each in row)
-        claim = CLAIMS.get(name)
-        tested = found.get((claim.protocol, claim.people, claim.metric, name)) if claim else None
-        return Line(name, changed[name], differences, str(claim or ""), *judged(claim, tested))
+        claims = tuple(
+            judged(claim, found.get((claim.protocol, claim.people, claim.metric, name)))
+            for claim in CLAIMS.get(name, ())
+        )
+        return Line(name, changed[name], differences, claims)
 
     return [
         Family(method, len(main), columns, tuple(line(name) for name in names))
@@ -105,20 +129,18 @@ def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping
     ]
 
 
-def judged(claim: Claim | None, found: board.Difference | None) -> tuple[str, bool | None]:
+def judged(claim: Claim, found: board.Difference | None) -> Judged:
     """Whether a paper's claim holds here, in words: its direction must show, and apart from chance (else None)."""
-    if claim is None:
-        return "", None
-    if found is None:
-        return "not tested here", None
-    verdict = tables.verdict(found)
+    verdict = tables.NO_NUMBER if found is None else tables.verdict(found)
+    if found is None or verdict == tables.NO_NUMBER:
+        return Judged(str(claim), "not tested here", None)
     numbers = f"{found.mean:+.3f} ({tables.number(found.low)} to {tables.number(found.high)})"
     where = f"{claim.metric}, {claim.protocol}, {claim.people} {'person' if claim.people == 1 else 'people'}"
-    if verdict == ("better" if claim.full > claim.ablated else "worse"):
-        return f"holds here: {numbers} in {where}", True
-    if verdict in ("not separable", tables.NO_NUMBER):
-        return f"not shown here: {numbers} in {where} is not separable from none", None
-    return f"does not hold here: the full form is {verdict}, {numbers} in {where}", False
+    if verdict == "better":
+        return Judged(str(claim), f"holds here: {numbers} in {where}", True)
+    if verdict == "worse":
+        return Judged(str(claim), f"does not hold here: the full form is worse, {numbers} in {where}", False)
+    return Judged(str(claim), f"not shown here: {numbers} in {where} is not separable from none", None)
 
 
 def changes(ablations: Mapping[str, str], weights: Path, references: int) -> dict[str, str]:
@@ -139,11 +161,17 @@ def change(name: str, full: str, weights: Path, references: int) -> str:
 
 
 def rows(cells: Sequence[board.Cell], changed: Mapping[str, str]) -> list[tuple[Any, ...]]:
-    """The lines of ablations.csv: every metric, full minus ablation."""
+    """The lines of ablations.csv: every metric, full minus ablation; a claim stands in the line that tests it."""
+    claims = {
+        (claim.protocol, claim.people, claim.metric, name): str(claim)
+        for name, each in CLAIMS.items()
+        for claim in each
+    }
     return [
         (
             each.protocol, each.people, each.method, each.other, changed[each.other], each.metric, each.better,
-            each.mean, each.low, each.high, each.p, tables.verdict(each), str(CLAIMS.get(each.other, "")),
+            each.mean, each.low, each.high, each.p, tables.verdict(each),
+            claims.get((*_place(each), each.other), ""),
         )
         for cell in cells
         for each in cell.ablated()

@@ -187,7 +187,7 @@ class Cell:
         self.estimates[card.name, method] = Estimate(row, draws)
 
     def _rank(self, card: Card) -> None:
-        names = [name for name in self._inputs.methods if self._known(card.name, name)]
+        names = [name for name in self._inputs.methods if self._known(card.name, name) and self._worthy(card, name)]
         if not names:
             return
         draws = np.stack([self.estimates[card.name, name].draws for name in names])
@@ -240,6 +240,13 @@ class Cell:
     def _known(self, metric: str, name: str) -> bool:
         """Whether a method has a number: one of whose images no face was found has none."""
         return (metric, name) in self.estimates and bool(np.isfinite(self.estimates[metric, name].row.mean))
+
+    def _worthy(self, card: Card, name: str) -> bool:
+        """Whether a method has enough of the metric without which this one says nothing."""
+        if card.ranked_from is None:
+            return True
+        needed, least = card.ranked_from
+        return self._known(needed, name) and self.estimates[needed, name].row.mean >= least
 
     def _holds(self, metric: str, *names: str) -> bool:
         """Whether there are estimates of a metric for all names."""

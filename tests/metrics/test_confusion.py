@@ -82,16 +82,18 @@ def test_look_alikes_are_no_blend() -> None:
 
 def test_blending_against_a_loop() -> None:
     asked = random_case(np.random.default_rng(5))
-    found = values(confusion.score(asked), "blending")
+    scores = confusion.score(asked)
     for i, who in enumerate(asked.people):
-        parts = []
+        parts, raw = [], []
         for name in "bc":
             for j, other in enumerate(asked.people):
                 if j != i:
                     to_other = np.mean([t @ asked.faces[name][i] for t in other.held_out[name]])
                     real = np.mean([t @ s for t in other.held_out[name] for s in who.held_out[name]])
                     parts.append(to_other - real)
-        assert found[i] == pytest.approx(np.mean(parts))
+                    raw.append(to_other)
+        assert values(scores, "blending")[i] == pytest.approx(np.mean(parts))
+        assert values(scores, "blending_raw")[i] == pytest.approx(np.mean(raw))
 
 
 def test_without_a_layout_nothing_is_swapped() -> None:
@@ -112,6 +114,14 @@ def test_missing_faces_are_counted() -> None:
     assert missing(scores, "duplicate") == [True]
 
 
+@pytest.mark.parametrize(("share", "empty"), [(0.09, True), (0.11, False)])
+def test_a_place_is_taken_from_a_tenth_of_its_union_on(share: float, empty: bool) -> None:
+    """A face inside of q's place, so that the overlap is the share of the place that it covers."""
+    small = [20, 0, 30, 10 * share]
+    scores = confusion.score(evidence(couple(), [turned(0), turned(90)], [0, 1], [LEFT, small]))
+    assert missing(scores, "swap") == [False, empty]
+
+
 def test_an_empty_place_is_missing_though_the_person_is_found_elsewhere() -> None:
     scores = confusion.score(evidence(couple(), [turned(0), turned(90)], [0, 1], [LEFT, [60, 0, 70, 10]]))
     assert missing(scores, "swap") == [False, True]
@@ -121,8 +131,15 @@ def test_an_empty_place_is_missing_though_the_person_is_found_elsewhere() -> Non
 def test_reordering_people_reorders_their_scores() -> None:
     one = confusion.score(evidence(couple(), [turned(30), turned(10)], [0, 1], [LEFT, RIGHT]))
     other = confusion.score(evidence(couple()[::-1], [turned(30), turned(10)], [1, 0], [LEFT, RIGHT]))
-    for metric in ("swap", "confusion", "blending", "blending_raw"):
+    for metric in ("swap", "confusion", "margin", "blending", "blending_raw"):
         assert values(one, metric) == pytest.approx(values(other, metric)[::-1])
+
+
+def test_reordering_faces_changes_nothing() -> None:
+    boxes, seen = [LEFT, RIGHT, [60, 0, 70, 10]], [turned(30), turned(10), turned(5)]
+    one = confusion.score(evidence(couple(), seen, [0, 1], boxes))
+    other = confusion.score(evidence(couple(), seen[::-1], [2, 1], boxes[::-1]))
+    assert [(each.metric, each.value) for each in one] == [(each.metric, each.value) for each in other]
 
 
 def test_the_margin_by_hand() -> None:
@@ -147,7 +164,10 @@ def test_nobody_who_is_like_the_person_is_no_margin() -> None:
 def test_all_of_it_against_loops() -> None:
     """Confusion, swaps, doubles and margins worked out face by face."""
     for seed in range(20):
-        asked = random_case(np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        asked = random_case(rng)
+        order = rng.permutation(3)
+        asked = replace(asked, boxes=asked.boxes[order])  # who is taken for a person need not stand in their place
         scores = confusion.score(asked)
         scale = asked.calibration["b"]
         alike = [[_alike(asked, who, face) for face in range(3)] for who in asked.people]
@@ -155,6 +175,9 @@ def test_all_of_it_against_loops() -> None:
         for slot, face in enumerate(asked.matched):
             others = [on_scale[other][face] for other in range(3) if other != slot]
             assert values(scores, "confusion")[slot] == float(max(others) > on_scale[slot][face])
+            stands = int(np.flatnonzero(order == slot)[0])
+            there = [on_scale[other][stands] for other in range(3) if other != slot]
+            assert values(scores, "swap")[slot] == float(max(there) > on_scale[slot][stands])
             first, second = sorted(alike[slot], reverse=True)[:2]
             assert values(scores, "margin")[slot] == pytest.approx(
                 max(0.0, min(1.0, (first - second) / first)) * (first > 0)

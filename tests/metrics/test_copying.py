@@ -44,9 +44,10 @@ def test_pairs_too_close_to_tell_are_left_out() -> None:
     assert np.isnan(copying.copy_paste(np.array([turned(45)]), np.array([turned(0)]), np.array([turned(5)]))).all()
 
 
-def test_a_slot_without_a_pair_has_no_row() -> None:
+def test_a_slot_without_a_pair_is_left_out_and_counted() -> None:
     scores = copying.score(evidence([person("p", [turned(0)], [turned(5)])], [turned(45)], [0]))
-    assert values(scores, "copy_paste") == []
+    assert np.isnan(values(scores, "copy_paste")).all()
+    assert missing(scores, "copy_paste") == [True]
 
 
 def test_order_of_photographs_does_not_matter() -> None:
@@ -72,4 +73,5 @@ def test_missing_faces() -> None:
 def test_every_value_is_in_range() -> None:
     for seed in range(20):
         for each in copying.score(random_case(np.random.default_rng(seed))):
+            assert not each.missing
             assert -1.0 - 1e-9 <= each.value <= 1.0 + 1e-9

@@ -5,6 +5,7 @@ import pytest
 from torch import tensor
 from torchvision.ops import box_iou
 
+from pipeline.metric import overlap
 from pipeline.metrics import layout
 from tests.metrics.evidence import evidence, missing, nobody, person, random_units, turned, values
 
@@ -23,6 +24,36 @@ def test_by_hand() -> None:
     assert values(scores, "layout_iou") == pytest.approx([1 / 3, 1.0])
     assert values(scores, "layout_recall") == [0.0, 1.0]
     assert missing(scores, "layout_iou") == [False, False]
+
+
+def test_overlap_of_boxes_of_all_sizes_against_torchvision() -> None:
+    corners, sizes = RNG.uniform(0, 50, (40, 2)), RNG.uniform(1, 60, (40, 2))
+    boxes = np.hstack([corners, corners + sizes])
+    found = np.stack([overlap(box, boxes) for box in boxes[:10]])
+    np.testing.assert_allclose(found, box_iou(tensor(boxes[:10]), tensor(boxes)).numpy())
+    assert found[found < 1].max() > 0
+
+
+@pytest.mark.parametrize(("share", "filled"), [(0.49, 0.0), (0.51, 1.0)])
+def test_a_place_is_filled_from_half_of_its_union_on(share: float, filled: float) -> None:
+    """A face inside of its place, so that the overlap is the share of the place that it covers."""
+    assert values(score([LEFT], [[0, 0, 10, 10 * share]]), "layout_recall") == [filled]
+
+
+def test_places_filled_against_torchvision_whatever_the_order() -> None:
+    """Pairs with the largest sum among all ways to deal two faces out to two places, worked out one by one."""
+    for _ in range(20):
+        places, boxes = ([_box() for _ in range(2)] for _ in range(2))
+        shared = box_iou(tensor(places), tensor(boxes)).numpy()
+        best = max(([0, 1], [1, 0]), key=lambda dealt: shared[0, dealt[0]] + shared[1, dealt[1]])
+        expected = [float(shared[place, best[place]] >= 0.5) for place in range(2)]
+        assert values(score(places, boxes), "layout_recall") == expected
+        assert values(score(places, boxes[::-1]), "layout_recall") == expected
+
+
+def _box() -> list[float]:
+    left, top = RNG.uniform(0, 4, 2)
+    return [left, top, left + RNG.uniform(4, 10), top + RNG.uniform(4, 10)]
 
 
 def test_one_face_fills_one_place_only() -> None:

@@ -1,13 +1,19 @@
 """Ablations: paired with their own method by hand, what changed in words, and what a paper claims."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.report import ablations, board
+from pipeline import settings
+from pipeline.report import ablations, board, read
 from tests.report.test_board import EXACT, SIM, inputs, make, score
 
+ROOT = Path(__file__).parents[2]
+CLAIM = ablations.Claim(2, "sim_worst", "Table 4", "67.3 -> 59.1 %")
+WORST = replace(SIM, name="sim_worst")
 FULL, LESS, OTHER = "uniportrait", "uniportrait-no_route_loss", "theirs"
 PEOPLE = [f"p{index}" for index in range(12)]
 
@@ -96,14 +102,45 @@ def test_a_change_is_said_by_the_settings_that_differ(tmp_path: Path) -> None:
     ],
 )
 def test_a_claim_holds_only_where_its_direction_shows(verdict: str, words: str, holds: bool | None) -> None:
-    text, found = ablations.judged(ablations.CLAIMS[LESS], difference(verdict))
-    assert text.startswith(words)
-    assert found is holds
+    found = ablations.judged(CLAIM, difference(verdict))
+    assert found.here.startswith(words)
+    assert found.holds is holds
 
 
-def test_a_claim_of_which_the_cell_is_missing_is_not_tested() -> None:
-    assert ablations.judged(ablations.CLAIMS[LESS], None) == ("not tested here", None)
-    assert ablations.judged(None, difference("better")) == ("", None)
+def test_a_claim_of_less_error_holds_where_the_full_form_has_less() -> None:
+    less = board.Difference("layout", 1, "pose_error", "lower", FULL, LESS, -9.0, -11.0, -7.0, 0.01, True)
+    assert ablations.judged(CLAIM, less).holds is True
+    assert ablations.judged(CLAIM, replace(less, better="higher")).holds is False
+
+
+def test_a_claim_of_which_the_cell_is_missing_or_empty_is_not_tested() -> None:
+    none = board.Difference("free", 2, "sim_worst", "higher", FULL, LESS, *[float("nan")] * 4, False)
+    assert [ablations.judged(CLAIM, each).here for each in (None, none)] == ["not tested here"] * 2
+
+
+def test_a_claim_says_the_figure_of_its_paper_or_else_what_the_part_is_for() -> None:
+    assert str(CLAIM) == "67.3 -> 59.1 % (Table 4)"
+    assert str(replace(CLAIM, figure="")) == "better sim_worst (Table 4)"
+
+
+def test_what_is_claimed_is_measured_and_ablated_in_the_published_run(tmp_path: Path) -> None:
+    """By the names of metrics that the run has, of ablations that its profile draws, in protocols that it draws."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    settings.use("published", tmp_path / "params.yaml", ROOT / "profiles")
+    run = settings.load(tmp_path / "params.yaml", ROOT / "profiles")
+    metrics = {card.name for card in read.cards(run.metrics)}
+    assert set(ablations.CLAIMS) <= {*run.methods, *run.fewer_references}
+    for claim in (claim for each in ablations.CLAIMS.values() for claim in each):
+        assert claim.metric in metrics
+        assert claim.protocol in run.generate.protocols
+
+
+def test_a_claim_stands_in_the_line_that_tests_it_and_in_no_other() -> None:
+    """The routing loss is claimed to matter for two people; one person's line has no claim."""
+    found = [score(name, each, 0.5, people=n) for n in (1, 2) for name in PEOPLE for each in (FULL, LESS)]
+    cells = make([row | {"metric": "sim_worst"} for row in found], (WORST,), (FULL,), ablations={LESS: FULL})
+    lines = [dict(zip(ablations.COLUMNS, row, strict=True)) for row in ablations.rows(cells, {LESS: ""})]
+    assert {line["people"]: line["paper"][:4] for line in lines} == {1: "", 2: "67.3"}
 
 
 def test_a_run_without_a_main_metric_compares_by_its_first() -> None:
@@ -118,4 +155,4 @@ def test_a_method_without_ablations_has_no_table() -> None:
     (family,) = ablations.families(board.cells(run), run, {LESS: "route_weight 10 -> 0"})
     (line,) = family.lines
     assert (family.method, line.name) == (FULL, LESS)
-    assert line.paper.startswith("67.3 -> 59.1")
+    assert [claim.paper for claim in line.claims] == [str(claim) for claim in ablations.CLAIMS[LESS]]

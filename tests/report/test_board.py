@@ -123,6 +123,22 @@ def test_what_was_made_elsewhere_is_compared_and_not_ranked() -> None:
     assert ("ours", "theirs") in {(each.method, each.other) for each in cell.differences()}
 
 
+def test_who_knows_nobody_is_not_ranked_by_what_that_makes_easy() -> None:
+    """`stranger` copies least, at a similarity below what ranking asks for."""
+    copied = Card("copy_paste", "Copy", "C.", "share", "lower", -1, 1, "is left out", ranked_from=("sim_heldout", 0.25))
+    rows = [
+        score(case, method, value, metric)
+        for case in "abc"
+        for method, alike, pasted in (("ours", 0.3, 0.2), ("theirs", 0.25, 0.3), ("stranger", 0.2, 0.0))
+        for metric, value in (("sim_heldout", alike), ("copy_paste", pasted))
+    ]
+    methods = ("ours", "theirs", "stranger")
+    (cell,) = make(rows, (SIM, copied), methods)
+    assert [cell.estimates["copy_paste", name].ranks for name in methods] == [(1, 1), (2, 2), None]
+    (cell,) = make([row for row in rows if row["metric"] != "sim_heldout"], (SIM, copied), methods)
+    assert {cell.estimates["copy_paste", name].ranks for name in methods} == {None}
+
+
 def test_a_method_without_a_number_takes_no_rank_and_is_neither_better_nor_worse() -> None:
     rows = [score("a", "ours", float("nan")), score("a", "theirs", 0.4), score("a", "no_id", 0.1)]
     cell = make(rows, (SIM,), ("ours", "theirs"))[0]
