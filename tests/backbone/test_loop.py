@@ -2,14 +2,14 @@
 
 import json
 import multiprocessing
-import os
-import signal
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 from pipeline.backbone import loop
 from pipeline.backbone.adapter import CARD, WEIGHTS, Checkpoint
@@ -60,16 +60,36 @@ def _phase(plan: loop.Plan) -> int:
     return -1 if state is None else state.phase
 
 
+def _fit_as_rank(plan: loop.Plan, rank: int, meeting: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=plan.train.ranks)
+    loop.fit(plan, loop.Ranks(rank, plan.train.ranks))
+
+
+def _started(plan: loop.Plan, meeting: Path) -> list[BaseProcess]:
+    """The ranks of a plan, one process each."""
+    fork = multiprocessing.get_context("fork")
+    started: list[BaseProcess] = [
+        fork.Process(target=_fit_as_rank, args=(plan, rank, meeting)) for rank in range(plan.train.ranks)
+    ]
+    for process in started:
+        process.start()
+    return started
+
+
+def _kill(processes: list[BaseProcess], plan: loop.Plan, phase: int) -> None:
+    """End training processes with SIGKILL once a checkpoint of a phase is written."""
+    while _phase(plan) < phase:
+        assert all(process.is_alive() for process in processes)
+        time.sleep(0.005)
+    for process in processes:
+        process.kill()
+        process.join()
+
+
 def _run_and_kill(plan: loop.Plan, phase: int) -> None:
-    """Train in another process and end it with SIGKILL once it has written a checkpoint of a phase."""
     process = multiprocessing.get_context("fork").Process(target=_fit, args=(plan,))
     process.start()
-    while _phase(plan) < phase:
-        assert process.is_alive()
-        time.sleep(0.005)
-    assert process.pid
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    _kill([process], plan, phase)
 
 
 @pytest.mark.parametrize(("phase", "half"), [(0, False), (1, True)])
@@ -86,6 +106,20 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, models: Models, p
     assert not (killed.out / "checkpoint.safetensors").exists()
     measured = json.loads((killed.out / "metrics.json").read_text())
     assert measured["images_seen"] == 400
+
+
+def test_two_ranks_that_were_killed_end_with_the_same_bytes(tmp_path: Path, models: Models) -> None:
+    undisturbed, killed = (
+        make_plan(tmp_path / name, models, images=400, batch=4, ranks=2) for name in ("undisturbed", "killed")
+    )
+    _kill(_started(killed, tmp_path / "first"), killed, phase=0)
+    assert not (killed.out / CARD).exists()
+    for plan in (undisturbed, killed):
+        for process in _started(plan, tmp_path / f"{plan.out.parent.name}-meeting"):
+            process.join()
+            assert process.exitcode == 0
+    for name in (WEIGHTS, CARD, "curve.csv"):
+        assert (killed.out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
 
 
 def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,9 @@ from pipeline.backbone.load import Backbone, load
 from pipeline.backbone.loop import BETAS, Gradients, peak_memory_mb
 from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.encoders.residual import ResidualNet, fold
+from pipeline.head.people import UNIT
 from pipeline.method import Given, trainable
-from pipeline.methods.group_portrait import INSTANCE, LATENT_SIDE, GroupPortrait, Settings
+from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
 from pipeline.precision import autocast
 
 JUDGES = {"plain": "nothing", "latent": "latent", "pixel": "pixel"}
@@ -122,7 +123,7 @@ def given(size: Size, backbone: Backbone) -> Given:
         "latents": torch.randn(count, 1, 1, backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
     canvas = torch.rand(count, GroupPortrait.canvas_channels, pixels, pixels)
-    canvas[:, -1] = INSTANCE / 255
+    canvas[:, -1] = UNIT / 255
     words, width = size.context
     text = Text(torch.zeros(count, words, dtype=torch.long), torch.randn(count, words, width), None)
     places = Places(torch.tensor([[[0.3, 0.3, 0.6, 0.6]]]).expand(count, -1, -1), landmarks(count))

@@ -1,6 +1,7 @@
 """What every method must do, for whatever lies in pipeline/methods, on SD-1.5-like and SDXL-like backbones."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from pipeline import method as contract
-from pipeline import plugins
+from pipeline import plugins, shards
 from pipeline.backbone import adapter, data, load, loop, sample
 from pipeline.backbone.batch import Batch, collate
 from pipeline.backbone.load import Backbone
@@ -75,6 +76,21 @@ def test_an_untrained_method_that_is_given_nobody_is_the_plain_backbone(name: st
 @pytest.mark.parametrize("name", NAMES)
 def test_it_trains_and_draws_one_person_and_several(name: str, any_models: Models, tmp_path: Path) -> None:
     train_and_draw(name, any_models, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, models, name, images=8)
+    loop.fit(plan)
+    card = json.loads((plan.out / adapter.CARD).read_text())
+    assert card["method"] == name
+    settings = asdict(create(name, load.load(models.backbone), models).settings)
+    assert card["settings"] == json.loads(json.dumps(settings))  # JSON has no tuples
+    assert card["data_fingerprint"] == shards.fingerprint(*(path.name for path in data.training_shards(plan.samples)))
+    assert card["images_seen"] == 8
+    assert card["part_licences"]["head"] == "Apache-2.0"
+    assert card["licence"].startswith("Apache-2.0")
+    assert "consent" in card["intended_use"]
 
 
 @pytest.mark.parametrize("name", VARIANTS)

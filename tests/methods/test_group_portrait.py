@@ -137,6 +137,19 @@ def test_the_identity_loss_is_less_for_who_is_like_the_reference(models: Models,
     assert far.item() == pytest.approx(2 * kept.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["group_portrait", "group_portrait-pixel_id"])
+def test_the_identity_loss_moves_the_prediction_within_faces(models: Models, backbone: Backbone, name: str) -> None:
+    """Its gradient goes through the judge, the cutting out and the clean latents back to what the UNet said."""
+    method = create(models, backbone, name)
+    method.prepare(Frozen(models, backbone))
+    found = given(method, backbone)
+    prediction = torch.randn(found.noisy.shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    method.loss(Step(**vars(found), prediction=prediction, maps=()))["identity"].backward()
+    assert prediction.grad is not None
+    assert prediction.grad[..., 1:6].abs().sum() > 0  # the two faces, from left to right
+    assert prediction.grad[..., 9:15].abs().sum() > 0
+
+
 def test_where_references_were_dropped_nobody_is_judged(models: Models, backbone: Backbone) -> None:
     method = create(models, backbone)
     assert method.loss(step(method, given(method, backbone, dropped=True)))["identity"] == 0

@@ -54,6 +54,16 @@ def test_references_are_stacked_and_missing_ones_are_not_read(method: HifiPortra
     assert torch.allclose(tokens(method, four)[:8], tokens(method, alone), atol=1e-5)
 
 
+def test_without_the_refiner_a_face_is_its_embedding(method: HifiPortrait, models: Models) -> None:
+    """The image encoder's tokens are what the refiner reads."""
+    torch.manual_seed(0)
+    without = adapter.create("hifi_portrait-no_refiner", load.load(models.backbone), Frozen(models)).eval()
+    who = people(method, 1, 1)
+    other = replace(who, features={**who.features, "patches": -who.features["patches"]})
+    assert torch.equal(tokens(without, who), tokens(without, other))
+    assert not torch.allclose(tokens(method, who), tokens(method, other))
+
+
 def test_landmarks_have_the_shape_of_the_references_and_the_pose_of_the_picture() -> None:
     head = tiny.head()
     first, other, turned = (

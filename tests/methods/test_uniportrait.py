@@ -234,6 +234,15 @@ def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> 
     assert not (thinned & (beta.flatten() == 0)).any()
 
 
+def test_without_drop_regularisation_nothing_is_dropped(models: Models) -> None:
+    made = adapter.create("uniportrait-no_drop", load.load(models.backbone), Frozen(models)).train()
+    assert isinstance(made, UniPortrait)
+    made.begin(made.phases()[0])
+    keep, beta = made._drop(Keep(), torch.ones(400, 1, 1), torch.zeros(400, 1, 16, 2))
+    assert (beta == 1).all()
+    assert keep.structure is None or keep.structure.all()
+
+
 def test_the_face_branch_begins_as_the_backbones_own_attention_to_text(method: UniPortrait, models: Models) -> None:
     own = attentions(load.load(models.backbone).unet)
     for name, layer in method.layers.items():

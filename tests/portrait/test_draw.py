@@ -76,6 +76,23 @@ def test_a_layout_reaches_the_canvas(
         assert 0.2 < rows.mean() / 128 < 0.8
 
 
+@pytest.mark.parametrize("name", PAINTERS)
+@pytest.mark.parametrize("change", [{"yaw": 40.0}, {"expression": {"jawOpen": 1.0}}])
+def test_pose_and_expression_reach_the_canvas_of_the_person_whose_they_are(
+    portraits: Loader, people: list[list[Path]], monkeypatch: pytest.MonkeyPatch, name: str, change: dict[str, Any]
+) -> None:
+    drawn, portrait = seen(monkeypatch), portraits(name)
+    left, right = Spot((0.1, 0.3, 0.3, 0.7)), Spot((0.7, 0.3, 0.9, 0.7))
+    for second in (right, replace(right, **change)):
+        portrait.draw(people, "a", options=Options(layout=[left, second]))
+    before, after = (batch.canvas for _, batch in drawn)
+    assert before is not None
+    assert after is not None
+    half = before.shape[-1] // 2
+    assert torch.equal(before[..., :half], after[..., :half])
+    assert not torch.equal(before[..., half:], after[..., half:])
+
+
 def test_people_are_given_from_left_to_right(
     portraits: Loader, people: list[list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
