@@ -42,6 +42,7 @@ CARDS = (
         -1,
         1,
         absent="is left out",
+        version=2,
         ranked_from=("sim_share", LEAST_SHARE),
     ),
 )
