@@ -6,7 +6,7 @@ form that gradients flow through. Crops are RGB uint8 (N, 112, 112, 3), aligned 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ SIDE = 112
 RESOLUTIONS = (56, 28, 14, 7)
 WEIGHTS = "recogniser.safetensors"
 BATCH = 64
+ACTIVATIONS = ("Relu", "PRelu", "LeakyRelu")
 
 Crops = NDArray[np.uint8]  # (N, 112, 112, 3)
 Floats = NDArray[np.float32]
@@ -98,7 +99,7 @@ class Recogniser:
         return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
 
     def inner_features(self, crops: Crops) -> dict[int, Floats]:
-        """Feature maps by their height: {56: (N, C, 56, 56), ..., 7: (N, C, 7, 7)}, the last of each height.
+        """Feature maps by their height: {56: (N, C, 56, 56), ..., 7: (N, C, 7, 7)}, what each stage gives to the next.
 
         A height at which the model has no map is left out. Some published models look at a 112 x 96 part only, their
         maps are narrower than high.
@@ -121,7 +122,7 @@ class Recogniser:
 
 
 def _tap(path: Path) -> tuple[dict[int, str], onnxruntime.InferenceSession]:
-    """The names of the last map of each height, and a session that yields them.
+    """The names of the stages' outputs by their height, and a session that yields them.
 
     Sizes are found by running the graph once with every value as an output: shape inference fails on graphs of older
     exporters, and a run cannot.
@@ -131,13 +132,35 @@ def _tap(path: Path) -> tuple[dict[int, str], onnxruntime.InferenceSession]:
     blank = np.zeros((1, 3, SIDE, SIDE), np.float32)
     session = _session_with(model, values)
     found = session.run(values, {session.get_inputs()[0].name: blank})
-    taps = {
-        side: name
-        for side in RESOLUTIONS
+    heights = {
+        name: value.shape[2]
         for name, value in zip(values, found, strict=True)
-        if np.ndim(value) == 4 and value.shape[2] == side and value.shape[3] > 1
+        if np.ndim(value) == 4 and value.shape[3] > 1
     }
+    taps = {side: _stage_output(model.graph, [name for name in values if heights.get(name) == side])
+            for side in RESOLUTIONS if side in heights.values()}  # fmt: skip
     return taps, _session_with(model, list(taps.values()))
+
+
+def _stage_output(graph: onnx.GraphProto, maps: Sequence[str]) -> str:
+    """What a stage gives to the next one, among the maps of one height in the graph's order.
+
+    That is its last residual sum, with the activation that follows where there is one (ResNets). The last map of a
+    height may belong to the next stage already: IR networks normalise and convolve before they halve (Deng et al.
+    2019). A stage without a residual gives its last map.
+    """
+    made_by = {name: node for node in graph.node for name in node.output}
+    sums = [name for name in maps if made_by[name].op_type == "Add" and not _is_bias(made_by[name], graph)]
+    if not sums:
+        return maps[-1]
+    readers = [node for node in graph.node if sums[-1] in node.input]
+    activated = len(readers) == 1 and readers[0].op_type in ACTIVATIONS and readers[0].output[0] in maps
+    return readers[0].output[0] if activated else sums[-1]
+
+
+def _is_bias(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
+    """Whether a sum is of a map and a constant."""
+    return bool({tensor.name for tensor in graph.initializer}.intersection(node.input))
 
 
 def _values_of_the_input(graph: onnx.GraphProto) -> list[str]:

@@ -157,6 +157,41 @@ def test_maps_of_another_architecture_are_found_by_their_height(
         assert np.allclose(ours[side], maps, atol=1e-3)
 
 
+class Pre(torch.nn.Module):
+    """A residual unit of an IR network: it normalises, convolves, activates, and only then halves."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.BatchNorm2d(before),
+            torch.nn.Conv2d(before, after, 3, 1, 1),
+            torch.nn.PReLU(after),
+            torch.nn.Conv2d(after, after, 3, 2, 1),
+        )
+        self.shortcut = torch.nn.Conv2d(before, after, 1, 2)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return self.body(maps) + self.shortcut(maps)
+
+
+def test_what_a_stage_gives_is_told_from_what_the_next_one_begins_with(
+    pack: Path, crops: np.ndarray, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    units = torch.nn.ModuleList([Pre(3, 6), Pre(6, 10), Pre(10, 12), Pre(12, 20)])
+    last = torch.nn.Sequential(torch.nn.BatchNorm2d(20), torch.nn.Flatten(), torch.nn.Linear(20 * 49, 16))
+    net = torch.nn.Sequential(*units, *last).eval().half().float()
+    (tmp_path / "detector.onnx").write_bytes((pack / "detector.onnx").read_bytes())
+    export.store_onnx(net, tmp_path / "recognition.onnx", (1, 3, 112, 112), {"pixels": {0: "n"}, "embedding": {0: "n"}})
+    ours, maps = Recogniser(tmp_path).inner_features(crops), to_torch(crops)
+    assert list(ours) == [56, 28, 14, 7]
+    with torch.no_grad():
+        for unit, side in zip(units, ours, strict=True):
+            maps = unit(maps)
+            assert ours[side].shape == tuple(maps.shape)
+            assert np.allclose(ours[side], maps.numpy(), atol=1e-3)
+
+
 def test_batches_do_not_change_results(pack: Path) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (70, 112, 112, 3), dtype=np.uint8)
     recogniser = Recogniser(pack)
