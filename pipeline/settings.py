@@ -155,6 +155,7 @@ class Generate:
     steps: int  # of DDIM
     guidance: float
     eta: float  # share of DDPM's noise that is added back after every step; 0 is deterministic DDIM
+    half: bool  # the UNet calculates in bfloat16 where the device is fast at it
     cases_per_shard: int
 
 

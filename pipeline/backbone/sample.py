@@ -1,7 +1,8 @@
 """The one sampler: DDIM with classifier-free guidance (Song et al. arXiv 2010.02502; Ho and Salimans 2207.12598)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
@@ -10,6 +11,7 @@ from torch import Tensor
 from pipeline.backbone.batch import Batch, join
 from pipeline.backbone.load import Backbone
 from pipeline.method import Method
+from pipeline.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,24 @@ class Sampling:
     steps: int
     guidance: float
     eta: float = 0.0  # share of DDPM's noise that is added back after every step
+    half: bool = False  # the UNet calculates in bfloat16 where that is fast; latents and sums stay in float32
 
 
 @torch.no_grad()
-def draw(backbone: Backbone, method: Method, batch: Batch, seeds: Sequence[int], how: Sampling) -> Tensor:
+def draw(
+    backbone: Backbone,
+    method: Method,
+    batch: Batch,
+    seeds: Sequence[int],
+    how: Sampling,
+    watched: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1], one per seed; a picture's noise depends on its own seed alone.
 
     The method must be attached to the backbone's UNet. Guidance compares with neither prompt nor identities.
+
+    Args:
+        watched: shows how far drawing is, as tqdm does.
     """
     scheduler = DDIMScheduler.from_config(backbone.scheduler_config)
     scheduler.set_timesteps(how.steps, device=backbone.device)
@@ -33,11 +46,12 @@ def draw(backbone: Backbone, method: Method, batch: Batch, seeds: Sequence[int],
     latents = noise() * scheduler.init_noise_sigma
     empty = backbone.encode_text([""])
     condition = method.eval().condition(join(batch.unconditional(empty, method.blank), batch))
-    for number, time in enumerate(scheduler.timesteps):
+    for number, time in enumerate(watched(scheduler.timesteps)):
         current = method.at(condition, number / how.steps)
         both = torch.cat([latents, latents])
-        found = method.predict(backbone, both, time.expand(len(both)), current)
-        without, given = found.chunk(2)
+        with autocast(backbone.device, how.half):
+            found = method.predict(backbone, both, time.expand(len(both)), current)
+        without, given = found.float().chunk(2)
         velocity = without + how.guidance * (given - without)
         # From pure noise there is nothing to add noise to: the variance of a first step without signal is 0 / 0.
         eta = how.eta if number else 0.0

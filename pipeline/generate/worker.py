@@ -110,7 +110,7 @@ class MethodWorker:
     def _draw(self, pairs: Sequence[tuple[Case, list[Known]]], protocol: str) -> list[Result]:
         cases, settings = [case for case, _ in pairs], self._drawing.generate
         batch = self._composer.batch([self._scene(case, people, protocol) for case, people in pairs])
-        how = sample.Sampling(settings.steps, settings.guidance, settings.eta)
+        how = sample.Sampling(settings.steps, settings.guidance, settings.eta, settings.half)
         pictures = sample.draw(self._backbone, self._method, batch, [case.seed for case in cases], how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
 

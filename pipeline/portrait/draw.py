@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from pipeline import benchmark, settings
 from pipeline.backbone import adapter, sample
@@ -152,7 +154,8 @@ class Portrait:
     def _sampling(self, options: Options) -> sample.Sampling:
         asked = {name: getattr(options, name) for name in ("steps", "guidance", "eta")}
         usual = {name: getattr(self._params.generate, name) for name in asked}
-        how = sample.Sampling(**{name: usual[name] if value is None else value for name, value in asked.items()})
+        chosen = {name: usual[name] if value is None else value for name, value in asked.items()}
+        how = sample.Sampling(**chosen, half=self._params.generate.half)
         if not 1 <= how.steps <= self._backbone.steps:
             raise SettingsError(f"steps must be from 1 to {self._backbone.steps}, found {how.steps}")
         if not 0 <= how.eta <= 1:
@@ -166,7 +169,8 @@ class Portrait:
 
     def _drawn(self, plan: Plan, batch: Batch, seed: int) -> Image.Image:
         self._method.settings = plan.settings  # here, because another series may have been drawn in between
-        (picture,) = sample.draw(self._backbone, plan.method, batch, [seed], plan.how)
+        watched = partial(tqdm, desc=f"draw with seed {seed}", unit="step", leave=False)
+        (picture,) = sample.draw(self._backbone, plan.method, batch, [seed], plan.how, watched)
         if not picture.isfinite().all():
             raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
         return Image.fromarray(as_pixels(picture))

@@ -1,8 +1,12 @@
 """The sampler: seeds, batches, guidance, and nothing added by a method that is nothing."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 import torch
 
+from pipeline import precision
 from pipeline.backbone import load, sample
 from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.load import Backbone
@@ -43,6 +47,34 @@ def test_a_schedule_that_ends_in_pure_noise_takes_noise_too(
     changes = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
     monkeypatch.setattr(backbone, "scheduler_config", {**backbone.scheduler_config, **changes})
     assert draw(backbone, ["a of b"], [3], eta=0.7).isfinite().all()
+
+
+def test_half_precision_is_of_the_unet_alone_and_steps_can_be_watched(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtypes, steps, denoise = set(), [], backbone.denoise
+
+    def spy(*given: Any) -> torch.Tensor:
+        found = denoise(*given)
+        dtypes.add(found.dtype)
+        return found
+
+    monkeypatch.setattr(backbone, "denoise", spy)
+    monkeypatch.setattr(precision, "half_is_fast", lambda device: True)
+
+    def watched(times: Iterable[Any]) -> Iterable[Any]:
+        for time in times:
+            yield time
+            steps.append(int(time))
+
+    batch = Batch(backbone.encode_text(["a of b"]), People({}, torch.zeros(1, 1, 0, dtype=torch.bool)), (8, 8))
+    how = sample.Sampling(3, 2.0, 0.5, half=True)
+    picture = sample.draw(backbone, Method(backbone, {}), batch, [3], how, watched)
+    assert dtypes == {torch.bfloat16}
+    assert picture.dtype == torch.float32
+    assert len(steps) == 3
+    exact = draw(backbone, ["a of b"], [3], eta=0.5)
+    assert 0 < (picture - exact).abs().max() < 0.2
 
 
 def test_drawing_twice_gives_the_same_bytes(backbone: Backbone) -> None:

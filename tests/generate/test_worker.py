@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
 
 
 def drawing(project: Path, models: Models, name: str, out: Path, **changes: object) -> Drawing:
-    values = {"protocols": ("free", "layout"), "references": 2, "steps": 2, "guidance": 2.0, "eta": 0.5}
+    values = {"protocols": ("free", "layout"), "references": 2, "steps": 2, "guidance": 2.0, "eta": 0.5, "half": False}
     values |= {"cases_per_shard": 4}
     samples = project / "samples"
     chosen = Generate(**{**values, **changes})

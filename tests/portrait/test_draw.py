@@ -44,7 +44,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Batch]]:
     """Every method and batch that is drawn from now on; the pictures are grey."""
     found: list[tuple[Any, Batch]] = []
 
-    def look(backbone: Any, method: Any, batch: Batch, seeds: list[int], how: object) -> torch.Tensor:
+    def look(backbone: Any, method: Any, batch: Batch, seeds: list[int], *_: object) -> torch.Tensor:
         found.append((method, batch))
         height, width = (side * backbone.factor for side in batch.size)
         return torch.zeros(len(seeds), 3, height, width)
