@@ -1,7 +1,8 @@
 """The training photos of data/samples in memory, and the order in which every method sees them.
 
-A step's photos, references and drops follow from (seed, phase, step) alone: they are the same for every method, for
-any number of ranks, and after a kill. A reference is never from the target photo. All photos of a batch have one size.
+A step's photos, references and drops follow from the seed, from how many people its phase shows, and from how many such
+steps there were: they are the same for every method, for any number of ranks, and after a kill. A reference is never
+from the target photo. All photos of a batch have one size.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from pipeline.method import Method, Phase
 COLUMNS = ["photo_id", "width", "height", "faces"]
 # Streams of random numbers that one step draws from.
 REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS, COUNT = range(7)
+EDGE = 0.5  # fractions count from the edge of a picture, landmarks in pixels from the middle of the first one
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def training_shards(folder: Path) -> list[Path]:
 def _face(row: dict[str, Any], photo: int, size: tuple[int, int], place: tuple[int, int], reference: bool) -> Face:
     extent = np.array(size, np.float32)
     box = np.asarray(row["box"], np.float32).reshape(2, 2) / extent
-    landmarks = np.asarray(row["landmarks"], np.float32).reshape(-1, 2) / extent
+    landmarks = (np.asarray(row["landmarks"], np.float32).reshape(-1, 2) + EDGE) / extent
     embedding = np.asarray(row["embedding"], np.float32)
     return Face(row["identity_id"], photo, place, box.reshape(4), landmarks, embedding, reference)
 

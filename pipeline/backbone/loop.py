@@ -36,6 +36,8 @@ WEIGHT_DECAY = 0.01
 FOCUS = (0.1, 0.5)
 PREVIEWS = 4  # per phase
 PREVIEW = sample.Sampling(steps=10, guidance=3.0)
+# A step, whatever the method: fewest and most people that its phase shows, and how many such steps came before.
+Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,11 @@ class Trainer:
         self.method = adapter.create(plan.method, self.backbone, frozen)
         self.method.to(self.backbone.device).attach(self.backbone.unet)
         self.method.prepare(frozen)
-        self.empty = self.backbone.encode_text([""])
+        self.empty = moved(self.backbone.encode_text([""]), torch.device("cpu"))  # examples are put together there
         self.data = data.TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)
         self.phases = self.method.phases()
         self.steps = phase_steps(plan.train.images // plan.train.batch, [phase.share for phase in self.phases])
+        self.starts = starts([phase.people for phase in self.phases], self.steps)
         self.checkpoint = adapter.Checkpoint(plan.out / "checkpoint.safetensors", plan.fingerprint)
         self.seconds, self._started = 0.0, time.monotonic()
         self.last: dict[str, float] = {}
@@ -158,14 +161,15 @@ class Trainer:
         gradients = Gradients(parameters, self.TERMS)
         eligible = self.data.eligible(phase.people)
         sizes = [self.data.photos[photo].size for photo in eligible]
-        order = data.Order(eligible, sizes, self.plan.train.batch, [self.plan.train.seed, number])
+        order = data.Order(eligible, sizes, self.plan.train.batch, [self.plan.train.seed, *phase.people])
         before = sum(self.steps[:number]) * self.plan.train.batch
         with Journal(self.plan.out, self.ranks.rank == 0, before + start * self.plan.train.batch) as journal:
             for step in range(start, self.steps[number]):
                 rate = schedule(step, self.steps[number])
                 for group in optimiser.param_groups:
                     group["lr"] = self.plan.train.learning_rate * group["factor"] * rate
-                terms = self._step(phase, (number, step), order.at(step), gradients)
+                place = (*phase.people, self.starts[number] + step)
+                terms = self._step(phase, place, order.at(place[-1]), gradients)
                 optimiser.step()
                 journal.add(terms, before + (step + 1) * self.plan.train.batch)
                 if self._checkpoint_due(step + 1):
@@ -196,7 +200,7 @@ class Trainer:
         shards.write_metrics(plan.out, measured)
         self.checkpoint.remove()
 
-    def _step(self, phase: Phase, place: tuple[int, int], photos: list[int], gradients: Gradients) -> dict[str, float]:
+    def _step(self, phase: Phase, place: Place, photos: list[int], gradients: Gradients) -> dict[str, float]:
         """Gradients and loss terms of one step, the mean over all ranks."""
         gradients.buffer.zero_()
         self.method.train()
@@ -211,12 +215,12 @@ class Trainer:
         found = dict(zip(terms, gradients.terms.tolist(), strict=False))
         if wrong := [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]:
             raise TrainingError(
-                f"{self.plan.method}: the loss is not finite in phase {phase.name} at step {place[1]} "
+                f"{self.plan.method}: the loss is not finite in phase {phase.name} at step {place[-1]} "
                 f"({', '.join(wrong)}): lower train.learning_rate; the last checkpoint is kept"
             )
         return found
 
-    def _given(self, phase: Phase, place: tuple[int, int], photos: list[int]) -> Given:
+    def _given(self, phase: Phase, place: Place, photos: list[int]) -> Given:
         """This rank's slice of a batch, with noise."""
         mine = slice(self.ranks.rank, None, self.ranks.size)
         seeds = [self._seed(place, data.REFERENCES, row) for row in range(len(photos))]
@@ -229,7 +233,8 @@ class Trainer:
         mean, deviation = example.moments.chunk(2, dim=1)
         latents = mean + deviation * self._normal(place, data.LATENT, size)[mine]
         noise = self._normal(place, data.NOISE, size)[mine]
-        times = spread_times(len(photos), self.backbone.steps, FOCUS, self._generator(place, data.TIMES))[mine]
+        times = spread_times(len(photos), self.backbone.steps, FOCUS, self._generator(place, data.TIMES))
+        times = times[mine].to(self.backbone.device)
         noisy = self.backbone.noisy(latents, noise, times)
         return Given(
             batch=example.batch,
@@ -243,12 +248,12 @@ class Trainer:
             backbone=self.backbone,
         )
 
-    def _close_up_due(self, phase: Phase, place: tuple[int, int]) -> bool:
+    def _close_up_due(self, phase: Phase, place: Place) -> bool:
         """Whether a step shows close-ups; in photos of several people everybody is wanted."""
         lot = np.random.default_rng(self._seed(place, data.CLOSE_UPS)).random()
         return phase.people[1] == 1 and lot < self.plan.train.close_ups
 
-    def _references(self, phase: Phase, place: tuple[int, int]) -> int:
+    def _references(self, phase: Phase, place: Place) -> int:
         """How many photos of each person a step shows: drawing may give any number of them."""
         draw = np.random.default_rng(self._seed(place, data.COUNT))
         return int(draw.integers(1, phase.references, endpoint=True))
@@ -288,13 +293,13 @@ class Trainer:
         images = sample.draw(self.backbone, self.method, batch, photos, PREVIEW)
         return from_unit(torch.cat(list(images), dim=2).permute(1, 2, 0).cpu().numpy())
 
-    def _seed(self, place: tuple[int, int], stream: int, row: int = 0) -> list[int]:
+    def _seed(self, place: Place, stream: int, row: int = 0) -> list[int]:
         return [self.plan.train.seed, *place, stream, row]
 
-    def _generator(self, place: tuple[int, int], stream: int) -> torch.Generator:
+    def _generator(self, place: Place, stream: int) -> torch.Generator:
         return torch.Generator().manual_seed(number_of(self._seed(place, stream)))
 
-    def _normal(self, place: tuple[int, int], stream: int, size: tuple[int, ...]) -> Tensor:
+    def _normal(self, place: Place, stream: int, size: tuple[int, ...]) -> Tensor:
         """Noise of the whole batch, so that a photo's noise does not depend on the number of ranks."""
         return torch.randn(size, generator=self._generator(place, stream)).to(self.backbone.device)
 
@@ -303,6 +308,12 @@ def phase_steps(total: int, shares: Sequence[float]) -> list[int]:
     """Steps of each phase; the last one takes what rounding leaves."""
     steps = [round(total * share) for share in shares[:-1]]
     return [*steps, total - sum(steps)] if shares else []
+
+
+def starts(people: Sequence[tuple[int, int]], steps: Sequence[int]) -> list[int]:
+    """How many steps on photos of as many people came before each phase: methods cut their budget differently."""
+    earlier = [list(zip(people, steps, strict=True))[:number] for number in range(len(people))]
+    return [sum(count for shown, count in before if shown == now) for now, before in zip(people, earlier, strict=True)]
 
 
 def schedule(step: int, steps: int) -> float:

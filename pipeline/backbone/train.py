@@ -97,5 +97,8 @@ def _advance(bar: Any, journal: Path) -> None:
         seen = json.loads(journal.read_text())
     except (OSError, ValueError):  # not written yet, or being written just now
         return
-    bar.update(int(seen.get("images", 0)) - bar.n)
+    images = int(seen.get("images", 0))
+    if not bar.n:  # what was seen before a kill is not this run's speed
+        bar.initial = images
+    bar.update(images - bar.n)
     bar.set_postfix({name: f"{value:.3f}" for name, value in seen.get("loss", {}).items()}, refresh=False)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.backbone.batch import Batch, Floats, Places, Reference, collate, moved
+from pipeline.backbone.data import EDGE
 from pipeline.backbone.inject import region_masks
 from pipeline.backbone.load import Backbone
 from pipeline.benchmark import Place
@@ -100,7 +101,7 @@ def _masks(scenes: Sequence[Scene], places: Places | None, size: tuple[int, int]
 def _places(scenes: Sequence[Scene]) -> Places:
     layouts = [scene.layout or () for scene in scenes]
     boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
-    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32)
+    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32) + EDGE
     extent = np.array([scenes[0].width, scenes[0].height], np.float32)
     boxes, landmarks = (each.reshape(len(scenes), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
     return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))

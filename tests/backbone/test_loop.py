@@ -135,7 +135,7 @@ def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, mo
             gradients = loop.Gradients(parameters, trainer.TERMS)
             monkeypatch.setattr(loop.Ranks, "sum", lambda self, values: None)
             monkeypatch.setattr(loop, "CLIP", 1e9)
-            trainer._step(phase, (0, 0), trainer.data.eligible((1, 1))[:4], gradients)
+            trainer._step(phase, (1, 1, 0), trainer.data.eligible((1, 1))[:4], gradients)
             total.append(gradients.flat.clone())
         found[size] = torch.stack(total).sum(0)
     assert found[1].norm() > 0
@@ -146,11 +146,31 @@ def test_steps_show_from_one_reference_to_all_of_them_and_every_rank_as_many(tmp
     plan = make_plan(tmp_path, models)
     first, second = (loop.Trainer(plan, loop.Ranks(rank, 2)) for rank in range(2))
     phase = replace(first.phases[0], references=3)
-    counts = [first._references(phase, (0, step)) for step in range(40)]
+    counts = [first._references(phase, (1, 1, step)) for step in range(40)]
     assert set(counts) == {1, 2, 3}
-    assert counts == [second._references(phase, (0, step)) for step in range(40)]
-    given = first._given(replace(phase, references=1), (0, 0), [0, 1]).batch.people.given
+    assert counts == [second._references(phase, (1, 1, step)) for step in range(40)]
+    given = first._given(replace(phase, references=1), (1, 1, 0), [0, 1]).batch.people.given
     assert given.shape[-1] == 1
+
+
+def test_a_phase_goes_on_where_the_last_one_with_as_many_people_ended() -> None:
+    assert loop.starts([(1, 1), (1, 1), (2, 4), (1, 1), (2, 4)], [3, 5, 7, 11, 13]) == [0, 3, 0, 8, 7]
+    assert loop.starts([], []) == []
+
+
+@pytest.mark.parametrize("close_ups", [0.0, 1.0])
+def test_what_a_step_is_given_lies_on_the_backbones_device(tmp_path: Path, models: Models, close_ups: float) -> None:
+    """An accelerator stood for by the device that has no memory: what is left elsewhere is found all the same."""
+    trainer = loop.Trainer(make_plan(tmp_path, models, close_ups=close_ups), loop.ALONE)
+    trainer.backbone.device = torch.device("meta")
+    trainer.backbone.alphas = trainer.backbone.alphas.to("meta")
+    given = trainer._given(trainer.phases[0], (1, 1, 0), [0, 1])
+    batch = given.batch
+    assert batch.places is not None
+    found = [given.latents, given.noisy, given.times, given.target, given.weights, given.embeddings]
+    found += [batch.text.ids, batch.text.hidden, batch.people.given, *batch.people.features.values()]
+    found += [batch.places.boxes, batch.places.landmarks]
+    assert {each.device.type for each in found} == {"meta"}
 
 
 def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path: Path, models: Models) -> None:

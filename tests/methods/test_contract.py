@@ -153,13 +153,46 @@ def test_its_phases_spend_the_whole_budget_on_parameters_that_exist(name: str, m
 def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_path: Path) -> None:
     plan = make_plan(tmp_path, models, name, images=4)
     trainer = loop.Trainer(plan, loop.ALONE)
-    for number, phase in enumerate(trainer.phases):
+    for phase in trainer.phases:
         parameters, _ = trainer._optimiser(phase)
         gradients = loop.Gradients(parameters, trainer.TERMS)
         trainer.method.begin(phase)
-        terms = trainer._step(phase, (number, 0), trainer.data.eligible(phase.people)[:4], gradients)
+        terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert next(iter(terms.values())) > 0  # the diffusion loss, or what a distillation learns by
         assert gradients.flat.abs().sum() > 0
+
+
+def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[loop.Place, list[object]]:
+    """Photos, noise, times and number of references of every step of a whole training, by the step's place."""
+    trainer = loop.Trainer(make_plan(folder / name, models, name, images=80, preview_images=0), loop.ALONE)
+    found: dict[loop.Place, list[object]] = {}
+
+    def look(phase: contract.Phase, place: loop.Place, photos: list[int], gradients: object) -> dict[str, float]:
+        given = trainer._given(phase, place, photos)
+        assert place not in found
+        found[place] = [photos, trainer._references(phase, place), given.noisy.tolist(), given.times.tolist()]
+        return {"diffusion": 1.0}
+
+    monkeypatch.setattr(trainer, "_step", look)
+    monkeypatch.setattr(loop, "preview_due", lambda step, steps: False)
+    for number, phase in enumerate(trainer.phases):
+        trainer.run(number, phase, 0)
+    return found
+
+
+def test_all_methods_are_shown_the_same_photos_in_one_order(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a method cuts its budget: GroupPortrait's distillation is on the photos that others begin with."""
+    steps = {name: shown(name, tmp_path, models, monkeypatch) for name in NAMES}
+    assert {len(found) for found in steps.values()} == {20}
+    everybody = [found for found in steps.values() if len(found) == sum(place[:2] == (1, 1) for place in found)]
+    assert len(everybody) >= 2  # spend all on pictures of one person
+    most = everybody[0]
+    for found in steps.values():
+        common = found.keys() & most.keys()
+        assert common == {place for place in found if place[:2] == (1, 1)}
+        assert all(found[place] == most[place] for place in common)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,10 +44,10 @@ def test_every_phase_learns_by_its_losses(name: str, models: Models, tmp_path: P
     """None of them is 0, but for one whose weight an ablation takes away."""
     trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), loop.ALONE)
     found = {}
-    for number, phase in enumerate(trainer.phases):
+    for phase in trainer.phases:
         gradients = loop.Gradients(trainer._optimiser(phase)[0], trainer.TERMS)
         trainer.method.begin(phase)
-        terms = trainer._step(phase, (number, 0), trainer.data.eligible(phase.people)[:4], gradients)
+        terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert all(value != 0 for term, value in terms.items() if term != "routing")
         assert ("routing" in terms and terms["routing"] != 0) == (phase.name == "groups" and name == "uniportrait")
         found[phase.name] = set(terms)
