@@ -9,16 +9,14 @@ method's business: a mask that the user gives, the places of a layout, or a rout
 import copy
 from dataclasses import dataclass
 
-import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbone.inject import AttentionLayer, Site, attend, merge_heads, split_heads
+from pipeline.backbone.inject import AttentionLayer, Site, attend, merge_heads, split_heads, token_bias
 from pipeline.backbone.lora import AttentionLowRank
 
-# Added to the logit of a token that is not to be read; finite, so that a row without any token stays finite.
-UNREADABLE = -1e4
+WITHIN = 0.5  # share of a position from which it is a person's place
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,17 @@ class Faces:
         """(B, N, T) bool: the tokens that may be read."""
         present = self.present.unsqueeze(-1).expand(self.tokens.shape[:3])
         return present if self.keep is None else present & self.keep
+
+    def readable_at(self, grid: tuple[int, int]) -> Tensor:
+        """(B, L or 1, N * T) bool: the tokens that each position of a layer's map may read, those of whose place it is.
+
+        Everybody's where there are no masks.
+        """
+        readable = self.readable.flatten(1, 2).unsqueeze(1)
+        if self.masks is None:
+            return readable
+        here = mask_shares(self.masks, grid) >= WITHIN  # (B, N, L)
+        return readable & here.transpose(1, 2).repeat_interleave(self.tokens.shape[2], dim=2)
 
 
 class IdBranch(nn.Module):
@@ -64,20 +73,15 @@ class IdBranch(nn.Module):
         return attend(query, key, value, token_bias(faces.readable.flatten(1, 2), query.dtype))
 
 
-def token_bias(readable: Tensor, dtype: torch.dtype) -> Tensor:
-    """What to add to attention logits (B, heads, L, T) so that only readable tokens, (B, T) bool, are read."""
-    return torch.where(readable, 0.0, UNREADABLE).to(dtype)[:, None, None]
-
-
 def allotted(each: Tensor, shares: Tensor) -> Tensor:
     """The sum over people of (B, N, heads, L, d), each at their shares (B, N, L) of the positions."""
     return (each * shares[:, :, None, :, None]).sum(1)
 
 
 def mask_shares(masks: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Masks (B, N, H, W) as shares (B, N, L) of a layer's positions, normalised where they overlap."""
+    """Masks (B, N, H, W) in [0, 1] as shares (B, N, L) of a layer's positions, of 1 in all where they overlap."""
     resized = F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
-    return resized / resized.sum(1, keepdim=True).clamp(min=1e-3)
+    return resized / resized.sum(1, keepdim=True).clamp(min=1)
 
 
 class DecoupledAttention(AttentionLayer):
@@ -117,9 +121,8 @@ class DecoupledAttention(AttentionLayer):
 
     def _people(self, query: Tensor, faces: Faces) -> Tensor:
         assert self.branch is not None
-        if faces.tokens.shape[1] == 1:
-            return self.branch.each(query, faces).squeeze(1)
         if faces.masks is None:
-            return self.branch.together(query, faces)
+            one = faces.tokens.shape[1] == 1
+            return self.branch.each(query, faces).squeeze(1) if one else self.branch.together(query, faces)
         each = self.branch.each(query, faces)
         return allotted(each, mask_shares(faces.masks, self.wires.grid(query.shape[2])))

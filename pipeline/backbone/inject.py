@@ -13,6 +13,9 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Added to the logit of a token that is not to be read; finite, so that a row without any token stays finite.
+UNREADABLE = -1e4
+
 
 @dataclass(frozen=True)
 class Site:
@@ -110,6 +113,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
     if query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return plain_attention(query, key, value, bias)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
+def token_bias(readable: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to attention logits (B, heads, L, T) so that only readable tokens are read.
+
+    Args:
+        readable: (B, T) bool, or (B, L or 1, T) where that depends on the position.
+    """
+    readable = readable.unsqueeze(1) if readable.dim() == 2 else readable
+    return torch.where(readable, 0.0, UNREADABLE).to(dtype).unsqueeze(1)
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -4,10 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbone.inject import attend, merge_heads, split_heads
-
-# Added to the logit of a token that is not to be read; finite, so that a row without any token stays finite.
-DROPPED = -100.0
+from pipeline.backbone.inject import attend, merge_heads, split_heads, token_bias
 
 
 class PerceiverAttention(nn.Module):
@@ -34,7 +31,7 @@ class PerceiverAttention(nn.Module):
         source = torch.cat([self.norm_context(context), queries], dim=1)
         key, value = self.to_key_value(source).chunk(2, dim=-1)
         query, key, value = (split_heads(x, self.heads) for x in (self.to_query(queries), key, value))
-        bias = None if keep is None else _bias(keep, queries)
+        bias = None if keep is None else token_bias(F.pad(keep, (0, queries.shape[1]), value=True), query.dtype)
         return self.out(merge_heads(attend(query, key, value, bias)))
 
 
@@ -84,8 +81,3 @@ class Resampler(nn.Module):
     def forward(self, context: Tensor, keep: Tensor | None = None) -> Tensor:
         """Tokens (F, Q, width) of a context (F, L, inputs); `keep` (F, L) bool says what may be read."""
         return self.out(self.perceiver(self.queries.expand(len(context), -1, -1), self.project(context), keep))
-
-
-def _bias(keep: Tensor, queries: Tensor) -> Tensor:
-    context = torch.where(keep, 0.0, DROPPED).to(queries.dtype)
-    return F.pad(context, (0, queries.shape[1]))[:, None, None]  # (B, 1, 1, L + Q)

@@ -9,14 +9,22 @@ from collections.abc import Mapping
 from math import log2
 from typing import cast
 
-import torch
 from diffusers import ControlNetModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from pipeline.backbone.batch import Condition
-from pipeline.backbone.decoupled import UNREADABLE, Faces, mask_shares, token_bias
-from pipeline.backbone.inject import AttentionLayer, Wires, attach, attend, merge_heads, sites, split_heads
+from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.inject import (
+    AttentionLayer,
+    Wires,
+    attach,
+    attend,
+    merge_heads,
+    sites,
+    split_heads,
+    token_bias,
+)
 from pipeline.backbone.load import Backbone, Residuals
 
 # Channels of the net that brings a canvas to the latent's size: one entry more than it halves the canvas.
@@ -37,14 +45,11 @@ class TokenAttention(AttentionLayer):
         return attn.to_out[1](attn.to_out[0](merge_heads(found)))
 
     def _bias(self, hidden: Tensor) -> Tensor:
-        """(B, 1, L or 1, N * T) for the logits."""
+        """(B, 1, L or 1, N * T) for the logits; a position that is nobody's place reads everybody."""
         faces: Faces = self.wires.faces
-        everywhere = token_bias(faces.readable.flatten(1, 2), hidden.dtype)
-        if faces.masks is None or faces.tokens.shape[1] == 1:
-            return everywhere
-        here = mask_shares(faces.masks, self.wires.grid(hidden.shape[1])) >= 0.5  # (B, N, L)
-        elsewhere = torch.where(here, 0.0, UNREADABLE).to(hidden.dtype).transpose(1, 2)  # (B, L, N)
-        return everywhere + elsewhere.repeat_interleave(faces.tokens.shape[2], dim=2).unsqueeze(1)
+        here = faces.readable_at(self.wires.grid(hidden.shape[1]))
+        everybody = faces.readable.flatten(1, 2).unsqueeze(1)
+        return token_bias(here | (everybody & ~here.any(-1, keepdim=True)), hidden.dtype)
 
 
 class SpatialNet(nn.Module):

@@ -77,10 +77,11 @@ def relative(people: People, blank: Mapping[str, Tensor], embed: Embed) -> Tenso
     No reference then says nothing, and keys and values learn from what tells people apart at once (reports/decisions/
     methods-and-training.md).
     """
-    found, references = _of_present(people, embed), people.given.shape[2]
-    every = torch.ones(1, references, dtype=torch.bool, device=people.given.device)
-    nobody = embed({name: value.expand(1, references, *value.shape) for name, value in blank.items()}, every)
-    return spread(found - nobody, people.present)
+    # As many blanks as a person has references: a person's tokens must not follow from who else is in the batch.
+    counts, which = people.given[people.present].sum(1).unique(return_inverse=True)
+    given = torch.arange(people.given.shape[2], device=counts.device) < counts.unsqueeze(1)
+    nobody = embed({name: value.expand(*given.shape, *value.shape) for name, value in blank.items()}, given)
+    return spread(_of_present(people, embed) - nobody[which], people.present)
 
 
 def absolute(people: People, embed: Embed) -> Tensor:

@@ -34,8 +34,17 @@ from torch.nn import functional as F
 
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, Condition, Reference
-from pipeline.backbone.decoupled import UNREADABLE, Faces, IdBranch, mask_shares
-from pipeline.backbone.inject import AttentionLayer, Site, attend, attentions, merge_heads, sites, split_heads
+from pipeline.backbone.decoupled import Faces, IdBranch
+from pipeline.backbone.inject import (
+    AttentionLayer,
+    Site,
+    attend,
+    attentions,
+    merge_heads,
+    sites,
+    split_heads,
+    token_bias,
+)
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, in_line, mean_of, relative
@@ -160,18 +169,14 @@ class MaskAttention(AttentionLayer):
             for part, states in ((attn.to_q, hidden), (attn.to_k, context), (attn.to_v, context))
         )
         faces: Faces = self.wires.faces
-        people, shares = self.branch(query, faces, self._bias(faces, hidden))
+        # Attention is confined in drawing only; in training the mask loss teaches where to look.
+        everywhere = faces.readable.flatten(1, 2)
+        readable = everywhere if self.training else faces.readable_at(self.wires.grid(hidden.shape[1]))
+        people, shares = self.branch(query, faces, token_bias(readable, hidden.dtype))
         if self.training:
             self.wires.maps.append(shares)
         out = attend(query, key, value) + faces.scale * people
         return attn.to_out[1](attn.to_out[0](merge_heads(out)))
-
-    def _bias(self, faces: Faces, hidden: Tensor) -> Tensor:
-        readable = faces.readable.flatten(1, 2).unsqueeze(1)  # (B, 1, N * T)
-        if faces.masks is not None and not self.training:
-            here = mask_shares(faces.masks, self.wires.grid(hidden.shape[1])) >= 0.5  # (B, N, L)
-            readable = readable & here.transpose(1, 2).repeat_interleave(faces.tokens.shape[2], dim=2)
-        return torch.where(readable, 0.0, UNREADABLE).to(hidden.dtype).unsqueeze(1)
 
 
 class GroupPortrait(Method):
@@ -274,8 +279,9 @@ class GroupPortrait(Method):
             terms["identity"] = self.settings.identity * self._identity(step)
         if step.maps and self.settings.mask:
             assert step.batch.canvas is not None
-            masks = people_masks(step.batch.canvas[:, -1], step.batch.people.present.shape[1])
-            losses = [mask_loss(found, masks, self.wires.grid(found.shape[-1])) for found in step.maps]
+            present = step.batch.people.present
+            masks = people_masks(step.batch.canvas[:, -1], present.shape[1])
+            losses = [mask_loss(found, masks, present, self.wires.grid(found.shape[-1])) for found in step.maps]
             terms["mask"] = self.settings.mask * torch.stack(losses).mean()
         return terms
 
@@ -323,10 +329,10 @@ class GroupPortrait(Method):
 METHOD = GroupPortrait
 
 
-def mask_loss(shares: Tensor, masks: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Squared distance of people's shares (B, N, L) of the attention to their masks (B, N, H, W)."""
+def mask_loss(shares: Tensor, masks: Tensor, present: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Squared distance of the attention's shares (B, N, L) to masks (B, N, H, W), the mean over the people (B, N)."""
     wanted = F.adaptive_avg_pool2d(masks, grid).flatten(2)
-    return (shares - wanted).square().mean()
+    return (shares - wanted).square().mean(2)[present].mean()
 
 
 def _maps(head: Head, person: Posed, buffers: Buffers) -> Pixels:

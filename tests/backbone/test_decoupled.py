@@ -56,6 +56,19 @@ def test_allotted_positions_by_hand() -> None:
     assert allotted(each, shares).flatten().tolist() == [1.0, 1.5, 2.0]
     overlapping = torch.ones(1, 2, 2, 4)
     assert torch.equal(mask_shares(overlapping, (2, 4)), torch.full((1, 2, 8), 0.5))
+    assert torch.equal(mask_shares(overlapping / 5, (2, 4)), torch.full((1, 2, 8), 0.2))  # a faint mask stays faint
+
+
+def test_a_mask_counts_for_one_person_too(attn: Attention) -> None:
+    hidden, text, masks = torch.randn(1, 8, 8), torch.randn(1, 5, 6), torch.ones(1, 1, 2, 4)
+    masks[..., 2:] = 0.0
+    given = faces(people=1)
+    nobody, everywhere, left = (
+        layer(attn, each)(attn, hidden, text).view(2, 4, 8) for each in (None, given, replace(given, masks=masks))
+    )
+    assert torch.allclose(left[:, :2], everywhere[:, :2], atol=1e-5)
+    assert torch.allclose(left[:, 2:], nobody[:, 2:], atol=1e-5)
+    assert not torch.allclose(everywhere[:, 2:], nobody[:, 2:], atol=1e-3)
 
 
 def test_masks_confine_people_to_their_places(attn: Attention) -> None:

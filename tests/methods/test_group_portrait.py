@@ -10,6 +10,7 @@ from pipeline.backbone import adapter, load
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, People, Places
 from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.inject import attentions, token_bias
 from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
 from pipeline.head.people import UNIT, people_masks
@@ -68,10 +69,15 @@ def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
 
 
 def test_the_mask_loss_by_hand() -> None:
-    shares = torch.tensor([[[0.5, 0.0], [0.25, 1.0]]])
-    masks = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0, 1.0]]]])
-    assert mask_loss(shares, masks, (1, 2)).item() == pytest.approx((0.25 + 0.0625) / 4)
-    assert mask_loss(shares.flip(1), masks, (1, 2)) > mask_loss(shares, masks, (1, 2))
+    shares = torch.tensor([[[0.5, 0.0], [0.25, 1.0], [0.0, 0.0]]])
+    masks = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0, 1.0]], [[0.0, 0.0, 0.0, 0.0]]]])
+    present = torch.tensor([[True, True, False]])  # an empty slot is right all by itself, and does not count
+
+    def loss(shares: torch.Tensor) -> float:
+        return mask_loss(shares, masks, present, (1, 2)).item()
+
+    assert loss(shares) == pytest.approx((0.25 + 0.0625) / 4)
+    assert loss(shares[:, [1, 0, 2]]) > loss(shares)
 
 
 def test_in_drawing_nobody_is_read_outside_of_their_mask(models: Models, backbone: Backbone) -> None:
@@ -83,16 +89,22 @@ def test_in_drawing_nobody_is_read_outside_of_their_mask(models: Models, backbon
     faces = Faces(tokens, torch.ones(1, 2, dtype=torch.bool), masks)
     method.wires.begin(faces, (8, 16))
     hidden = torch.randn(1, 32, 32)
-    bias = layer._bias(faces, hidden)
     query = torch.randn(1, layer.branch.heads, 32, 32 // layer.branch.heads)
-    added, shares = layer.branch(query, faces, bias)
+    added, shares = layer.branch(query, faces, token_bias(faces.readable_at((4, 8)), hidden.dtype))
     assert shares[0, 1].abs().max() < 1e-6
     inside = shares[0, 0].view(4, 8)
     assert inside[:, 4:].abs().max() < 1e-6
     assert 0 < inside[:, :4].min() < inside[:, :4].max() < 1  # the rest of the attention goes to nobody
     assert added.view(1, layer.branch.heads, 4, 8, -1)[..., 4:, :].abs().max() < 1e-6
-    method.train()
-    assert layer._bias(faces, hidden).abs().max() == 0  # in training the loss holds attention to the masks
+    attn, text, other = attentions(backbone.unet)[next(iter(method.layers))], torch.randn(1, 5, 16), tokens.clone()
+    other[:, 1] += 1.0
+    for training in (False, True):  # in training it is the loss that holds attention to the masks
+        method.train(training)
+        found = []
+        for each in (tokens, other):
+            method.wires.begin(replace(faces, tokens=each), (8, 16))
+            found.append(layer(attn, hidden, text))
+        assert torch.equal(*found) != training
 
 
 def test_latent_id_learns_from_the_recogniser(models: Models, backbone: Backbone) -> None:
