@@ -10,7 +10,7 @@ photograph than the target. Of the recognisers only A can be reached from here.
 """
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,16 +61,18 @@ class Frozen:
         """Recogniser A's embeddings (R, D) of aligned faces, of length sqrt(D): linear layers like numbers near 1."""
         return self.recogniser.embed(crops) * np.float32(self.recogniser.dimension**0.5)
 
-    @torch.no_grad()
     def patches(self, pictures: Pixels) -> Floats:
         """The image encoder's patch tokens (R, M, E) of pictures (R, H, W, 3)."""
-        return self.image_text.patches(torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)).numpy()
+        return in_parts(self.image_text.patches, pictures).numpy()
 
-    @torch.no_grad()
+    def images(self, pictures: Pixels) -> Floats:
+        """The image encoder's embeddings (R, E) of pictures (R, H, W, 3), of length sqrt(E)."""
+        found = in_parts(self.image_text.image, pictures).numpy()
+        return found * np.float32(found.shape[1] ** 0.5)
+
     def latents(self, pictures: Pixels, side: int) -> Floats:
         """The backbone's latents (R, C, side, side) of square pictures (R, H, H, 3)."""
-        pixels = torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)
-        found = torch.cat([self.backbone.encode(part)[0].cpu() for part in pixels.split(PICTURES_AT_ONCE)])
+        found = in_parts(lambda pixels: self.backbone.encode(pixels)[0], pictures)
         return functional.interpolate(found, (side, side), mode="bilinear", align_corners=False).numpy()
 
     @torch.no_grad()
@@ -243,6 +245,13 @@ class Method(nn.Module):
     def objective(self, phase: Phase, given: Given) -> dict[str, Tensor]:
         """The loss terms of a step. A phase that trains something else (a distillation) need not denoise."""
         return self.loss(self.denoised(given))
+
+
+@torch.no_grad()
+def in_parts(encode: Callable[[Tensor], Tensor], pictures: Pixels) -> Tensor:
+    """What an encoder of pictures in [-1, 1] makes of (R, H, W, 3) bytes, some at a time: shards hold thousands."""
+    pixels = torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)
+    return torch.cat([encode(part).cpu() for part in pixels.split(PICTURES_AT_ONCE)])
 
 
 def trainable(method: Method, phase: Phase) -> dict[str, float]:

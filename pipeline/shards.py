@@ -72,6 +72,15 @@ def directory_fingerprint(folder: Path | str) -> str:
     return file_fingerprint(paths)
 
 
+def path_fingerprint(path: Path | str) -> str:
+    """The fingerprint of a part that is one file (the head) or a directory (a model).
+
+    Raises:
+        MissingInput: it does not exist.
+    """
+    return file_fingerprint([Path(path)]) if Path(path).is_file() else directory_fingerprint(path)
+
+
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """A name beside `path` to write to; when the block ends the file takes its place, so that existence means complete.

@@ -134,9 +134,10 @@ def about(method: Method, name: str, fingerprint: str, models: Models) -> dict[s
         "fingerprint": fingerprint,
         "parts": parts,
         "part_licences": {part: licences.of(path) for part, path in parts.items()},
-        "backbone_fingerprint": shards.directory_fingerprint(models.backbone),
-        "recogniser_fingerprint": shards.directory_fingerprint(models.recogniser_a),
-        "image_text_fingerprint": shards.directory_fingerprint(models.image_text),
+        "backbone_fingerprint": shards.path_fingerprint(models.backbone),
+        "recogniser_fingerprint": shards.path_fingerprint(models.recogniser_a),
+        "image_text_fingerprint": shards.path_fingerprint(models.image_text),
+        "head_fingerprint": shards.path_fingerprint(models.head),
         "intended_use": INTENDED_USE,
     }
 

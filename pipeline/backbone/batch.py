@@ -96,6 +96,7 @@ class Condition:
     faces: Any = None  # what the method's own layers read
     canvas: Tensor | None = None  # (B, C, H, W) in [0, 1], what a spatial condition net reads
     words: Tensor | None = None  # (B, W) numbers of the text's words whose attention maps the loss reads
+    caption: Text | None = None  # the caption as it was, where the method's text says more
 
 
 def join(first: Self, second: Self) -> Self:

@@ -43,7 +43,9 @@ def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Ta
     made_by = (
         shards.directory_fingerprint(models.recogniser_a),
         shards.directory_fingerprint(models.image_text),
-        shards.code_version("pipeline/encoders", "pipeline/backbone/references", str(method.source(name))),
+        shards.code_version(
+            "pipeline/encoders", "pipeline/method", "pipeline/backbone/references", str(method.source(name))
+        ),
         *_canvas_made_by(models, name),
     )
     return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]

@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--licence", default=licences.UNKNOWN, help="of the weights, like Apache-2.0")
     given = parser.parse_args()
     convert(given.method, given.files, given.out, load_settings().models, given.licence)
+    print(given.out)
 
 
 def convert(name: str, files: Sequence[Path], out: Path, models: Models, licence: str) -> None:

@@ -14,6 +14,7 @@ PARTS = {
     "backbone": "backbone_fingerprint",
     "recogniser_a": "recogniser_fingerprint",
     "image_text": "image_text_fingerprint",
+    "head": "head_fingerprint",
 }
 
 
@@ -47,7 +48,7 @@ def check(weights: Path, models: Models, another_base: bool = False) -> None:
     for part, key in PARTS.items():
         path, made_with = getattr(models, part), card.get(key)
         free = part == "backbone" and another_base
-        if made_with and not free and made_with != shards.directory_fingerprint(path):
+        if made_with and not free and made_with != shards.path_fingerprint(path):
             raise SettingsError(
                 f"{weights} was made with another {part} ({card.get('parts', {}).get(part, 'not said which')}) than "
                 f"models.{part} in params.yaml, {path}: name the one it was made with, or train it again"

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.errors import SettingsError
 from pipeline.head.maps import draw_head, instance_map
 from pipeline.head.model import Head
 from pipeline.head.posed import Posed
 from pipeline.head.raster import Buffers, Ints
 from pipeline.images import Pixels
 
-UNIT = 40  # what one person's number is worth in a byte: six people at most
+UNIT = 40  # what one person's number is worth in a byte
+MOST = 255 // UNIT
 COVERED = 0.25  # share of a cell from which it belongs to a mask
 
 
@@ -27,7 +29,13 @@ def draw_people(head: Head, people: Sequence[Posed], size: tuple[int, int]) -> t
 
 
 def as_channel(instances: Ints) -> Pixels:
-    """Numbers (H, W) of people as bytes; 0 for nobody."""
+    """Numbers (H, W) of people as bytes; 0 for nobody.
+
+    Raises:
+        SettingsError: there are more people than a byte can tell apart.
+    """
+    if instances.max(initial=-1) >= MOST:
+        raise SettingsError(f"a canvas tells {MOST} people apart, found {instances.max() + 1}: ask for fewer")
     return ((instances + 1) * UNIT).astype(np.uint8)
 
 

@@ -38,7 +38,7 @@ from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
 from pipeline.head.people import cells
 from pipeline.head.posed import Posed
-from pipeline.images import Pixels, to_unit
+from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Method, Phase, Step
 
 # The parts, and the regions of the head that they are made of: names that hold one of these words.
@@ -174,13 +174,11 @@ def _numbers(head: Head, words: Sequence[str]) -> list[int]:
     return [number for number, name in enumerate(head.region_names) if any(word in name for word in words)]
 
 
-@torch.no_grad()
 def _look(frozen: Frozen, reference: Reference) -> Floats:
     """The image encoder's embeddings (5, E) of the parts, of length sqrt(E); zeros where a part is hidden."""
     masks = part_masks(frozen.head, reference.posed, reference.crop.shape[:2]) > 0  # (112, 112, 5)
     seen = np.where(masks.transpose(2, 0, 1)[..., None], reference.crop, np.uint8(GREY))  # (5, 112, 112, 3)
-    found = frozen.image_text.image(torch.from_numpy(to_unit(seen)).permute(0, 3, 1, 2)).numpy()
-    return found * np.float32(found.shape[1] ** 0.5) * masks.any(axis=(0, 1)).reshape(-1, 1)
+    return frozen.images(seen) * masks.any(axis=(0, 1)).reshape(-1, 1)
 
 
 def _facial(found: Tensor, canvas: Tensor, grid: tuple[int, int]) -> Tensor:

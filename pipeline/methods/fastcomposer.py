@@ -45,7 +45,7 @@ from pipeline.backbone.words import localisation_loss, with_change, word_places,
 from pipeline.head.model import Head
 from pipeline.head.people import as_channel, cells, draw_people, people_masks
 from pipeline.head.posed import Posed
-from pipeline.images import Pixels, to_unit
+from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Method, Phase, Step
 
 LOUDNESS = 3.0  # what the normalisation of fused words begins with
@@ -103,10 +103,7 @@ class FastComposer(Method):
     def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
         """The recogniser's and the image encoder's embeddings (R, D + E) of R aligned faces, numbers of about 1."""
         crops = np.stack([reference.crop for reference in references])
-        with torch.no_grad():
-            seen = frozen.image_text.image(torch.from_numpy(to_unit(crops)).permute(0, 3, 1, 2)).numpy()
-        scaled = seen * np.float32(seen.shape[1] ** 0.5)
-        return {"embedding": np.concatenate([frozen.embeddings(crops), scaled], axis=1)}
+        return {"embedding": np.concatenate([frozen.embeddings(crops), frozen.images(crops)], axis=1)}
 
     @classmethod
     def encode_blank(cls, frozen: Frozen) -> Features:
@@ -130,11 +127,12 @@ class FastComposer(Method):
         people = batch.people.present.shape[1]
         places = word_places(batch.text, people * max(min(self.settings.words, hidden.shape[1] // (2 * people)), 1))
         change = self._change(words_at(hidden, places), batch.people)
-        return Condition(replace(batch.text, hidden=with_change(hidden, places, change)), batch.text, words=places)
+        told = replace(batch.text, hidden=with_change(hidden, places, change))
+        return Condition(told, words=places, caption=batch.text)
 
     def at(self, condition: Condition, progress: float) -> Condition:
         """The caption alone at first."""
-        return condition if progress >= self.settings.delay else Condition(condition.faces)
+        return condition if progress >= self.settings.delay else Condition(condition.caption or condition.text)
 
     def _change(self, words: Tensor, people: People) -> Tensor:
         """What people (B, N) make of their words (B, N * W, D), beside what no reference would."""

@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.backbone.batch import Batch, Condition, Reference
 from pipeline.backbone.decoupled import DecoupledAttention, Faces
@@ -95,7 +96,7 @@ class IpAdapterFaceIdPlus(Method):
         scale = 1.0 if self.training else self.settings.structure_scale
         embedding = mean_of(features["embedding"], given)
         if self.settings.unit:
-            embedding = embedding / embedding.shape[-1] ** 0.5  # its length is the root of its size (Frozen.embeddings)
+            embedding = functional.normalize(embedding, dim=-1)  # a mean of several is shorter
         return self.identity(embedding, patches, keep, scale)
 
 

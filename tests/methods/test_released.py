@@ -136,10 +136,12 @@ def test_faceid_plus_calculates_what_its_authors_network_does(shortcut: bool) ->
     weights = published.random(published.faceid_plus(TINY, WIDTH, RANK, EMBEDDING, PATCH))
     method, backbone = small(name, blank_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
     fill(method, name, backbone, weights)
-    unit = torch.nn.functional.normalize(torch.randn(2, EMBEDDING), dim=-1)
+    photos = torch.nn.functional.normalize(torch.randn(2, 2, EMBEDDING), dim=-1)  # (B, J, D), two of each person
+    unit = torch.nn.functional.normalize(photos.mean(1), dim=-1)  # the network knows no shorter one
     patches = torch.randn(2, 5, PATCH)
-    expected = published.faceid_plus_tokens(unit, patches, weights, shortcut)
-    people = people_of({"embedding": (unit * EMBEDDING**0.5)[:, None, None], "patches": patches[:, None, None]})
+    expected = published.faceid_plus_tokens(unit, torch.cat([patches, patches], dim=1), weights, shortcut)
+    both = patches[:, None, None].expand(-1, -1, 2, -1, -1)
+    people = people_of({"embedding": (photos * EMBEDDING**0.5)[:, None], "patches": both})
     condition = method.condition(Batch(text_of(), people, (8, 16)))
     assert torch.allclose(condition.faces.tokens[:, 0], expected, atol=1e-5)
     same_prediction(method, backbone, condition, published.section(weights, "ip_adapter"), [expected], "ip", 1.0)
