@@ -17,6 +17,7 @@ for stands in their card.json. Draw nobody without their consent.
 """
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,6 +116,8 @@ def names(out: Path, seeds: range) -> list[Path]:
 
 def main() -> None:
     """Draw, and say where the pictures are."""
+    # insightface still calls what scikit-image has renamed; a user cannot mend it
+    warnings.filterwarnings("ignore", ".*estimate.*is deprecated", FutureWarning)
     asked = arguments()
     contract.find(asked.method)
     seeds, weights = range(asked.seed, asked.seed + asked.images), asked.weights or WEIGHTS / asked.method
