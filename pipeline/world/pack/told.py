@@ -23,12 +23,11 @@ from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
 from pipeline.images import Pixels, from_unit
 from pipeline.method import Method
-from pipeline.precision import autocast
 from pipeline.world.pack import draw, export, portrayed, settings, vae
 from pipeline.world.pack.detector import DET_SIZE
 
 # As `generate` in the project's params.yaml.
-HOW = sample.Sampling(steps=20, guidance=3.0, eta=0.7)
+HOW = sample.Sampling(steps=20, guidance=3.0, eta=0.7, half=True)
 AT_ONCE = 8
 KNOWN = "coefficients"
 Rows = NDArray[np.int64]
@@ -98,8 +97,7 @@ def drawn(
         places = Places(boxes, torch.zeros(*boxes.shape[:2], draw.LANDMARKS, 2))
         text = backbone.encode_text([data.captions[photo] for photo in part])
         batch = Batch(text, People({KNOWN: known}, given), (size[0], size[1]), places)
-        with autocast(backbone.device):
-            images = sample.draw(backbone, method, batch, part, HOW)
+        images = sample.draw(backbone, method, batch, part, HOW)
         made += list(from_unit(images.float().permute(0, 2, 3, 1).cpu().numpy()))
     return made
 

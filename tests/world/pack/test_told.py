@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from pipeline.backbone import sample
 from pipeline.backbone.load import Backbone, load
 from pipeline.world.pack import backbone, portrayed, told
 from pipeline.world.pack.draw import Drawn
@@ -38,7 +37,7 @@ def test_the_first_photograph_of_every_person() -> None:
 
 
 def test_only_who_is_told_of_changes_the_picture(pack: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "HOW", sample.Sampling(steps=2, guidance=2.0))
+    monkeypatch.setattr(told, "HOW", replace(told.HOW, steps=2))
     data, method = drawn(), told.naming(pack, load_file(backbone.TELLING))
     cast, photos = portrayed.cast(data, seed=7), np.array([0, 2])
     first = told.drawn(pack, method, data, cast, photos)
