@@ -141,7 +141,7 @@ class _Beside:
 def read_image_prompt(unet: nn.Module, tensors: Mapping[str, Tensor]) -> ImagePrompt:
     """An IP-Adapter from the tensors of its published file: `image_proj.*` and `ip_adapter.<n>.to_{k,v}_ip.weight`.
 
-    Layers are numbered in the order of the UNet's own list, self-attention counted.
+    Layers are numbered in the order of the UNet's own list, self-attention counted. It is where the UNet is.
 
     Raises:
         MissingInput: the tensors are of another layout or of a UNet of other sizes.
@@ -152,7 +152,7 @@ def read_image_prompt(unet: nn.Module, tensors: Mapping[str, Tensor]) -> ImagePr
         prompt.load_state_dict({ours: tensors[theirs] for ours, theirs in _names(unet).items()})
     except (KeyError, RuntimeError) as error:
         raise MissingInput(f"this is no IP-Adapter with a plain projection for this UNet: {error}") from error
-    return prompt.requires_grad_(False).eval()
+    return prompt.to(next(unet.parameters()).device).requires_grad_(False).eval()
 
 
 def image_prompt_tensors(unet: nn.Module, prompt: ImagePrompt) -> dict[str, Tensor]:

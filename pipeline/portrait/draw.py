@@ -92,7 +92,7 @@ class Portrait:
         Raises:
             MissingInput: the weights, or a pretrained part, are not there, or the backbone has other sizes; a LoRA
                 cannot be read or was made for another UNet.
-            SettingsError: the weights were made with another backbone, recogniser or image-text model.
+            SettingsError: the weights were made with another backbone, recogniser, image-text model or head.
             LicenceError: they were converted, and their licence is not known to allow commercial use.
         """
         params, folder = params or settings.load(), Path(weights)

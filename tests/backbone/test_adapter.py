@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline import shards
 from pipeline.backbone import adapter, load
 from pipeline.errors import MissingInput, ShardError
 from pipeline.method import Frozen
@@ -32,6 +33,9 @@ def test_weights_come_back_with_their_card(tmp_path: Path, models: Models) -> No
     card = json.loads((tmp_path / adapter.CARD).read_text())
     assert (card["images_seen"], card["trainable_parameters"]) == (160, {"single": 7})
     assert "licence" in card
+    for part, said in (("backbone", "backbone"), ("recogniser_a", "recogniser"), ("image_text", "image_text")):
+        assert card[f"{said}_fingerprint"] == shards.directory_fingerprint(Path(getattr(models, part)))
+    assert card["head_fingerprint"] == shards.file_fingerprint([Path(models.head)])
     assert adapter.finished(tmp_path, "f")
     assert not adapter.finished(tmp_path, "another run")
 

@@ -42,6 +42,20 @@ def test_a_reference_is_never_from_the_target_photo(photos: data.TrainingSet) ->
             assert photo not in {other.photo for other in others}
 
 
+def test_places_are_fractions_from_the_edge_and_landmarks_count_from_the_middle_of_a_pixel(
+    photos: data.TrainingSet, plan: Plan
+) -> None:
+    row = next(
+        row
+        for path in data.training_shards(plan.samples)
+        for row in cache.kept(path, ["width", "height", "faces"]).to_pylist()
+    )
+    face, wanted = photos.faces[0], row["faces"][0]
+    size = np.array([row["width"], row["height"]])
+    assert np.allclose(face.box, np.array(wanted["box"]) / [*size, *size])
+    assert np.allclose(face.landmarks, (np.array(wanted["landmarks"]).reshape(68, 2) + 0.5) / size)
+
+
 def test_phases_choose_photos_by_people(photos: data.TrainingSet) -> None:
     assert {len(photos.photos[photo].faces) for photo in photos.eligible((1, 1))} == {1}
     assert {len(photos.photos[photo].faces) for photo in photos.eligible((2, 4))} == {2}

@@ -73,6 +73,20 @@ def test_canvas_people_and_scale_matter_once_it_has_learned(backbone: Backbone) 
 
 
 @torch.no_grad()
+def test_a_place_that_is_nobodys_reads_everybody(backbone: Backbone) -> None:
+    noisy, given, net = torch.randn(1, 4, 8, 16), condition(backbone), awake(made(backbone))
+
+    def middle(masks: torch.Tensor | None) -> torch.Tensor:
+        found = net(backbone, noisy, TIMES, replace(given, faces=replace(given.faces, masks=masks)))
+        assert found is not None
+        return found[1]
+
+    everybody = middle(None)
+    assert torch.equal(middle(torch.zeros_like(given.faces.masks)), everybody)
+    assert not torch.allclose(middle(given.faces.masks), everybody)
+
+
+@torch.no_grad()
 def test_an_empty_slot_is_not_read(backbone: Backbone) -> None:
     noisy, given, net = torch.randn(1, 4, 8, 16), condition(backbone, 1), awake(made(backbone))
     alone = replace(given.faces, masks=None)

@@ -1,9 +1,12 @@
 """Ray Train around the loop."""
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from pipeline.backbone import train
 from pipeline.backbone.adapter import WEIGHTS
@@ -17,6 +20,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning"),
 ]
+
+
+def test_the_bar_follows_the_journal(tmp_path: Path) -> None:
+    bar, journal = tqdm(total=100, file=io.StringIO()), tmp_path / "metrics.json"
+    train._advance(bar, journal)  # nothing is written yet
+    journal.write_text('{"images": 4')  # nor whole
+    train._advance(bar, journal)
+    assert (bar.n, bar.initial) == (0, 0)
+    for images in (40, 60):
+        journal.write_text(json.dumps({"images": images, "loss": {"diffusion": 0.25}}))
+        train._advance(bar, journal)
+    assert (bar.n, bar.initial) == (60, 40)  # a run that goes on is not as fast as if it had begun
+    assert bar.postfix == "diffusion=0.250"
 
 
 @pytest.mark.usefixtures("local_ray")

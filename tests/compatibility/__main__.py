@@ -51,9 +51,14 @@ class Studio:
         self.others = list(firsts.values())[PEOPLE:]
 
     @property
+    def backbone(self) -> Backbone:
+        """The base."""
+        return self.worker._backbone
+
+    @property
     def unet(self) -> torch.nn.Module:
         """The base's UNet."""
-        return self.worker._backbone.unet
+        return self.backbone.unet
 
     def draw(self, backbone: Backbone | None = None) -> list[Pixels]:
         """The people, on the method's own backbone or on another form of it."""
@@ -74,11 +79,12 @@ class Studio:
 
 def with_control(studio: Studio, tensors: Path) -> list[list[Pixels]]:
     """References, alone, the edges of somebody else's photo, and together."""
-    net = new_control(studio.worker._backbone)
+    net = new_control(studio.backbone)
     net.load_state_dict(load_file(tensors))
     size = studio.cases[0].height, studio.cases[0].width
     shown = edges(next(photo for photo in studio.photos(studio.others) if photo.shape[:2] == size))
-    together = studio.draw(Controlled(studio.worker._backbone, [Control(net.eval(), as_input(shown[None]))]))
+    control = Control(net.eval().to(studio.backbone.device), as_input(shown[None]).to(studio.backbone.device))
+    together = studio.draw(Controlled(studio.backbone, [control]))
     return [studio.references(), studio.draw(), [shown] * PEOPLE, together]
 
 

@@ -10,6 +10,8 @@ import torch
 from pipeline import records, settings, shards
 from pipeline.backbone import adapter, load, loop
 from pipeline.backbone.batch import Batch
+from pipeline.backbone.load import Backbone
+from pipeline.backbone.sample import Sampling
 from pipeline.benchmark import FILE
 from pipeline.benchmark import load as load_cases
 from pipeline.bounds import BOUNDS
@@ -120,6 +122,21 @@ def test_layouts_are_given_in_their_protocol_alone(
         assert batch.places is not None
         assert np.allclose(batch.places.boxes[0, 0, 1], 0.25)
         assert torch.equal(batch.masks.sum(1), torch.ones_like(batch.masks[:, 0]))
+
+
+def test_pictures_are_drawn_as_the_settings_say(
+    project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sampling] = []
+
+    def look(backbone: Backbone, method: object, batch: Batch, seeds: list[int], how: Sampling) -> torch.Tensor:
+        asked.append(how)
+        return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
+
+    monkeypatch.setattr(drawing_worker.sample, "draw", look)
+    for half in (False, True):
+        draw(drawing(project, models, "uniportrait", tmp_path / str(half), half=half, eta=0.3))
+    assert set(asked) == {Sampling(2, 2.0, 0.3, False), Sampling(2, 2.0, 0.3, True)}
 
 
 def test_tasks_follow_the_weights_and_the_settings(project: Path, models: Models, tmp_path: Path) -> None:

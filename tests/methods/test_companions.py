@@ -156,6 +156,14 @@ def test_a_published_image_prompt_does_what_diffusers_makes_of_it(models: Models
         assert torch.allclose(ours.denoise(noisy, times, text), wanted, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*a no-op")  # a tensor without storage keeps nothing
+def test_an_image_prompt_is_where_its_base_is(models: Models) -> None:
+    unet = load.load(models.backbone).unet
+    tensors = image_prompt_tensors(unet, prompt_of(load.load(models.backbone)))
+    found = read_image_prompt(unet.to("meta"), tensors)
+    assert {each.device.type for each in found.parameters()} == {"meta"}
+
+
 def test_a_file_that_is_no_image_prompt_for_this_base_is_one_clear_sentence(models: Models) -> None:
     unet = load.load(models.backbone).unet
     with pytest.raises(MissingInput, match="no IP-Adapter"):

@@ -222,16 +222,3 @@ def test_a_misspelt_method_or_variant_is_one_clear_sentence() -> None:
         contract.find("uniportrat")
     with pytest.raises(SettingsError, match="did you mean no_structure"):
         contract.find("uniportrait-no_structur")
-
-
-def test_the_budget_and_the_order_are_the_same_for_all(models: Models, tmp_path: Path) -> None:
-    """The shared loop alone chooses photos: their order follows from the seed and the phase's people."""
-    orders = []
-    for name in NAMES:
-        plan = make_plan(tmp_path / name, models, name, images=40)
-        trainer = loop.Trainer(plan, loop.ALONE)
-        assert sum(trainer.steps) == 10
-        eligible = trainer.data.eligible((1, 1))
-        sizes = [trainer.data.photos[photo].size for photo in eligible]
-        orders.append([data.Order(eligible, sizes, 4, [0, 0]).at(step) for step in range(4)])
-    assert all(order == orders[0] for order in orders)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch
+from pipeline.backbone.sample import Sampling
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.portrait import Options, Portrait, Spot, draw, read
 from pipeline.settings import Settings
@@ -59,6 +60,24 @@ def test_a_seed_means_one_picture(portraits: Loader, people: list[list[Path]]) -
     assert one.size == (256, 128)
     assert portrait.draw(people, "a of b", seed=4).tobytes() == other.tobytes() != one.tobytes()
     assert portrait.draw(people, "c, c, c", seed=4).tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_pictures_are_drawn_as_params_and_options_say(
+    portraits: Loader, people: list[list[Path]], params: Settings, monkeypatch: pytest.MonkeyPatch, half: bool
+) -> None:
+    portrait, asked = portraits("uniportrait"), []
+    usual = replace(params.generate, half=half)
+    monkeypatch.setattr(portrait, "_params", replace(params, generate=usual))
+
+    def look(backbone: Any, method: Any, batch: Batch, seeds: list[int], how: Sampling, *_: object) -> torch.Tensor:
+        asked.append(how)
+        return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
+
+    monkeypatch.setattr(draw.sample, "draw", look)
+    portrait.draw(people, "a")
+    portrait.draw(people, "a", options=Options(steps=1, guidance=5.0, eta=0.1))
+    assert asked == [Sampling(usual.steps, usual.guidance, usual.eta, half), Sampling(1, 5.0, 0.1, half)]
 
 
 @pytest.mark.parametrize("name", PAINTERS)
