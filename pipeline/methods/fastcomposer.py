@@ -8,9 +8,9 @@ people are (their masked loss); drawing begins with the caption alone (delayed s
 
 Sizes follow the backbone and the encoders. Deviations and choices:
 - Captions here name no person by a word of their own ("two people"), so that each person's words are some of those that
-  fill the caption up behind its end. They are several, because the backbone looks at each of these little. Fused words
-  are relative to those of no reference, which leave the caption as it is: as for every method here
-  (reports/decisions/methods-and-training.md).
+  fill the caption up behind its end. They are several, because the backbone looks at each of these little; the people
+  of a picture share them, in their order. Fused words are relative to those of no reference, which leave the caption
+  as it is: as for every method here (reports/decisions/methods-and-training.md).
 - The embedding is projected to a token per word, which is added to the word beside what the first MLP makes of both,
   and the normalisation begins at three times the usual: as published, untrained words tell people apart by a tenth of
   what the backbone hears, all words alike (reports/decisions/seven-methods.md).
@@ -56,7 +56,7 @@ GROUP_RATE = 0.2  # of the rates, for pictures of several
 class Settings:
     """What is particular to FastComposer."""
 
-    words: int = 24  # per person, at most: a caption keeps half of its places
+    words: int = 24  # of a picture, at most: a caption keeps half of its places
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     localisation: float = 1e-3  # weight of L_loc
     masked: float = 0.5  # share of the training steps whose loss counts only people's places
@@ -78,11 +78,36 @@ class Fuse(nn.Module):
         self.norm = nn.LayerNorm(width)
         nn.init.constant_(self.norm.weight, LOUDNESS)
 
-    def forward(self, words: Tensor, embedding: Tensor) -> Tensor:
-        """(F, W, width) of words (F, W, width), not more than there are, and embeddings (F or 1, E)."""
-        told = self.told(embedding)[:, : words.shape[1]].expand_as(words)
+    def forward(self, words: Tensor, told: Tensor) -> Tensor:
+        """New states (..., width) of words and of what `told` makes of their people's embeddings."""
         found = words + told + self.first(torch.cat([words, told], dim=-1))
         return self.norm(found + self.second(found))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Whose the words of a picture are: its people have as many each, one after another; the rest is nobody's."""
+
+    person: Tensor  # (B, W) slot of the person
+    number: Tensor  # (B, W) of the word among that person's
+    used: Tensor  # (B, W) bool
+
+    def means(self, found: Tensor, people: int) -> Tensor:
+        """(B, N, L) of maps (B, W, L): the mean over each person's words."""
+        slots = torch.arange(people, device=found.device).view(1, -1, 1)
+        own = (self.person.unsqueeze(1) == slots) & self.used.unsqueeze(1)  # (B, N, W)
+        return own.to(found.dtype) @ found / own.sum(2, keepdim=True).clamp(min=1)
+
+
+def shares(present: Tensor, words: int) -> Shares:
+    """How the people (B, N) of each picture share its words, whoever else is in the batch."""
+    count = present.sum(1, keepdim=True).clamp(min=1)
+    each = (words // count).clamp(min=1)
+    word = torch.arange(words, device=present.device).expand(len(present), -1)
+    turn = word // each
+    in_order = (~present).int().argsort(dim=1, stable=True)  # slots that are taken, then empty ones
+    person = in_order.gather(1, turn.clamp(max=present.shape[1] - 1))
+    return Shares(person, word % each, (turn < count) & present.any(1, keepdim=True))
 
 
 class FastComposer(Method):
@@ -124,8 +149,7 @@ class FastComposer(Method):
     def condition(self, batch: Batch) -> Condition:
         """The caption with people's words; beside it the caption alone, for the first part of the drawing."""
         hidden = batch.text.hidden
-        people = batch.people.present.shape[1]
-        places = word_places(batch.text, people * max(min(self.settings.words, hidden.shape[1] // (2 * people)), 1))
+        places = word_places(batch.text, min(self.settings.words, hidden.shape[1] // 2))
         change = self._change(words_at(hidden, places), batch.people)
         told = replace(batch.text, hidden=with_change(hidden, places, change))
         return Condition(told, words=places, caption=batch.text)
@@ -135,12 +159,14 @@ class FastComposer(Method):
         return condition if progress >= self.settings.delay else Condition(condition.caption or condition.text)
 
     def _change(self, words: Tensor, people: People) -> Tensor:
-        """What people (B, N) make of their words (B, N * W, D), beside what no reference would."""
-        present = people.present
-        own = words.unflatten(1, (present.shape[1], -1))[present]  # (F, W, D)
+        """What people (B, N) make of the words (B, W, D) that they share, beside what no reference would."""
+        whose, present = shares(people.present, words.shape[1]), people.present
         embedding = mean_of(people.features["embedding"][present], people.given[present])
-        change = self.fuse(own, embedding) - self.fuse(own, self.blank["embedding"][None])
-        return spread(change, present).flatten(1, 2)
+        told = spread(self.fuse.told(embedding), present)  # (B, N, words, D)
+        rows = torch.arange(len(words), device=words.device).unsqueeze(1)
+        blank = self.fuse.told(self.blank["embedding"][None])[0, whose.number]
+        change = self.fuse(words, told[rows, whose.person, whose.number]) - self.fuse(words, blank)
+        return change * whose.used.unsqueeze(-1)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         """The diffusion loss, at times where people are only, and L_loc."""
@@ -150,7 +176,8 @@ class FastComposer(Method):
         people = cells(masks.amax(1, keepdim=True), step.batch.size)
         terms = {"diffusion": step.diffusion(people if bool(torch.rand(()) < self.settings.masked) else None)}
         if step.maps and self.settings.localisation:
-            each = (found.unflatten(1, (present.shape[1], -1)).mean(2) for found in step.maps)  # (B, N, L)
+            whose = shares(present, step.maps[0].shape[1])
+            each = (whose.means(found, present.shape[1]) for found in step.maps)
             losses = [
                 localisation_loss(found, cells(masks, self.wires.grid(found.shape[-1])), present) for found in each
             ]
