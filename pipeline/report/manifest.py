@@ -1,6 +1,7 @@
 """What was run: settings, weights with licences, code and data fingerprints, stage figures, training, the data set."""
 
 import json
+import math
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from safetensors import safe_open
 
 from pipeline import licences, shards
 from pipeline.report import charts
@@ -153,7 +155,17 @@ def training(settings: Settings, folder: Path) -> list[Training]:
 
 def _training_facts(folder: Path) -> tuple[Fact, ...]:
     path = folder / "metrics.json"
-    return tuple(flat(json.loads(path.read_text()))) if path.is_file() else ()
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    return tuple(flat(measured | _parameters(folder / "adapter.safetensors")))
+
+
+def _parameters(weights: Path) -> dict[str, int]:
+    """How many numbers all phases of a training have left, but for the features of no reference."""
+    if not weights.is_file():
+        return {}
+    with safe_open(weights, framework="np") as stored:
+        names = [name for name in stored.keys() if not name.startswith("blank_")]  # noqa: SIM118
+        return {"trainable_parameters": sum(math.prod(stored.get_slice(name).get_shape()) for name in names)}
 
 
 def curve(folder: Path) -> pd.DataFrame:

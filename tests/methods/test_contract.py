@@ -74,6 +74,22 @@ def test_an_untrained_method_that_is_given_nobody_is_the_plain_backbone(name: st
 
 
 @pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_who_else_is_in_the_batch_changes_nothing(name: str, any_models: Models) -> None:
+    backbone = load.load(any_models.backbone)
+    noisy, times = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([900])
+    plain = backbone.denoise(noisy, times, backbone.encode_text(["a of b"]))
+    method = create(name, backbone, any_models).eval()
+    found = []
+    for people in ([2], [2, 4]):
+        batch, count = batch_of(method, backbone, people), len(people)
+        condition = method.condition(replace(batch, canvas=canvas_of(method, 2, count)))
+        found.append(method.predict(backbone, noisy.expand(count, -1, -1, -1), times.expand(count), condition)[0])
+    assert torch.allclose(*found, atol=1e-4)
+    assert not torch.allclose(found[0], plain[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_trains_and_draws_one_person_and_several(name: str, any_models: Models, tmp_path: Path) -> None:
     train_and_draw(name, any_models, tmp_path)
 
