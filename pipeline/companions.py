@@ -179,12 +179,14 @@ def merge_lora(unet: nn.Module, tensors: Mapping[str, Tensor], scale: float = 1.
     encoders is left out. The UNet is changed: load the backbone anew to be rid of it. Hu et al., arXiv 2106.09685.
 
     Raises:
-        MissingInput: the tensors hold no change of a UNet, half of one, or one that does not fit this UNet, which then
-            is as it was.
+        MissingInput: the tensors hold no change of a UNet, half of one, one of another kind (DoRA, LoHa, full
+            differences), or one that does not fit this UNet, which then is as it was.
     """
     layers = {name: module for name, module in unet.named_modules() if hasattr(module, "weight")}
     layers |= {KOHYA + name.replace(".", "_"): module for name, module in layers.items()}
     changes = _changes(tensors)
+    if other := _others(tensors):
+        raise MissingInput(f"{len(other)} of the tensors are no plain low-rank change, {other[0]} for one")
     if not changes:
         raise MissingInput("no low-rank change of a UNet among these tensors")
     # All are looked at before the first is added: a UNet is changed as a whole or not at all.
@@ -213,6 +215,14 @@ def _weight(layers: Mapping[str, Any], name: str, change: Tensor) -> Tensor:
     if change.numel() != weight.numel():
         raise MissingInput(f"the low-rank change of {name} does not fit its {tuple(weight.shape)} weight")
     return weight
+
+
+def _others(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The UNet's tensors that belong to no pair of factors."""
+    names = sorted(name for name in tensors if name.startswith(("unet.", KOHYA)))
+    ends = (".alpha", *(factor for pair in FACTORS for factor in pair))
+    changed = {name.removesuffix(lower) for lower, _ in FACTORS for name in names if name.endswith(lower)}
+    return [name for name in names if not any(name.removesuffix(end) in changed for end in ends if name.endswith(end))]
 
 
 def _changes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

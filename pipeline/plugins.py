@@ -16,6 +16,11 @@ def names(folder: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
+def having(folder: str, name: str) -> list[str]:
+    """The plug-ins whose file has something of a name that is not everybody's."""
+    return [each for each in names(folder) if hasattr(load(folder, each), name)]
+
+
 def load(folder: str, name: str) -> ModuleType:
     """Import pipeline/<folder>/<name>.py.
 

@@ -22,13 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import method as contract
+from pipeline import plugins
 from pipeline.errors import MissingInput, SettingsError, run
 from pipeline.generate.weights import read_card
-from pipeline.portrait.draw import Options, Portrait
+from pipeline.portrait.draw import Options, Portrait, scales_of
 from pipeline.portrait.layout import read
 
 WEIGHTS = Path("data/weights")
-SCALES = ("structure_scale", "face_scale", "net_scale")
 
 
 def arguments() -> argparse.Namespace:
@@ -74,13 +74,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", type=Path, help="where faces are wanted, as above")
     parser.add_argument("--masks", type=Path, nargs="+", default=[], metavar="PNG", help="white where a person may be")
     parser.add_argument("--interpolate", type=float, metavar="SHARE", help="one face, so far from person 1 to person 2")
-    for name in SCALES:
+    for name in scales():
         parser.add_argument(_flag(name), type=float, help=f"the method's {name}, where it has one")
+
+
+def scales() -> list[str]:
+    """What any method calls a scale."""
+    published = (plugins.load("methods", name).VARIANTS[""] for name in plugins.names("methods"))
+    return sorted({each for settings in published for each in scales_of(settings)})
 
 
 def options_of(asked: argparse.Namespace) -> Options:
     """The options of a command line."""
-    given = {name: getattr(asked, name) for name in SCALES}
+    given = {name: getattr(asked, name) for name in scales()}
     return Options(
         **{name: getattr(asked, name) for name in ("width", "height", "steps", "guidance", "eta", "interpolate")},
         layout=read(asked.layout) if asked.layout else (),

@@ -51,7 +51,7 @@ class Between(Method):
 
 def _mix(name: str) -> Mix:
     base = name.partition("-")[0]
-    found = getattr(plugins.load("methods", base), "interpolate", None)
-    if found is None:
-        raise SettingsError(f"{base} has no ID interpolation: uniportrait has")
-    return found
+    known = plugins.having("methods", "interpolate")
+    if base not in known:
+        raise SettingsError(f"{base} has no ID interpolation; methods that have: {', '.join(known)}")
+    return plugins.load("methods", base).interpolate

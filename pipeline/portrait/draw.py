@@ -204,13 +204,18 @@ def from_left_to_right(
     return [people[number] for number in order], [spots[number] for number in order], mixed
 
 
+def scales_of(settings: Any) -> list[str]:
+    """The scales among a method's settings."""
+    return [each.name for each in fields(settings) if each.name.endswith("_scale")]
+
+
 def scaled(trained: Any, scales: Mapping[str, float], name: str) -> Any:
     """A method's settings with other scales.
 
     Raises:
         SettingsError: the method has no such scale.
     """
-    known = [each.name for each in fields(trained) if each.name.endswith("_scale")]
+    known = scales_of(trained)
     for scale in scales:
         if scale not in known:
             raise SettingsError(f"{name} has no {scale}{did_you_mean(scale, known)}")
@@ -238,11 +243,13 @@ def check_heard(name: str, plan: Plan, batch: Batch) -> None:
     """Say on stderr what of a layout a method does not follow: the same layout may be given to all methods.
 
     Raises:
-        SettingsError: masks are given, and the method reads none.
+        SettingsError: masks are given, and the method reads none, or paints heads and is not told where.
     """
     condition = plan.method.condition(batch)
     if plan.masks is not None and not shared_out(condition, batch):
         raise SettingsError(f"{name} reads no masks" + (": give a layout" if condition.canvas is not None else ""))
+    if plan.masks is not None and plan.layout is None and condition.canvas is not None:
+        raise SettingsError(f"{name} draws heads where a layout says: give one that goes with the masks")
     if plan.layout is None or condition.canvas is not None:
         return
     if plan.faces == 1 or not shared_out(condition, batch):

@@ -231,6 +231,11 @@ def test_a_style_for_another_base_is_one_clear_sentence(models: Models) -> None:
         merge_lora(unet, {key: torch.zeros(2, 2) for key in lora()})
     with pytest.raises(MissingInput, match="the file is not whole"):
         merge_lora(unet, {key: value for key, value in lora().items() if "lora_B" not in key})
+    with pytest.raises(MissingInput, match=r"2 of the tensors are no plain low-rank change, unet\..*lora_B"):
+        merge_lora(unet, {key: value for key, value in lora().items() if "lora_A" not in key})
+    for kind in ("lora_magnitude_vector", "hada_w1_a", "diff"):
+        with pytest.raises(MissingInput, match=f"1 of the tensors are no plain low-rank change, unet.{LAYER}.{kind}"):
+            merge_lora(unet, lora() | {f"unet.{LAYER}.{kind}": torch.zeros(1)})
     half = lora() | {key.replace("mid_block", "end_block"): value for key, value in lora().items()}
     with pytest.raises(MissingInput, match="has no layer"):
         merge_lora(unet, half)

@@ -124,10 +124,12 @@ def test_latent_id_learns_from_the_recogniser(models: Models, backbone: Backbone
 
 
 @pytest.mark.parametrize("size", [(8, 16), (32, 32)])
-def test_latent_id_takes_faces_of_one_size(size: tuple[int, int]) -> None:
+def test_latent_id_takes_faces_of_pictures_of_any_size(size: tuple[int, int]) -> None:
     net = LatentId(4, (16, 24), 8)
-    assert net(torch.randn(3, 4, LATENT_SIDE, LATENT_SIDE)).shape == (3, 8)
-    assert net.features(torch.randn(3, 4, LATENT_SIDE, LATENT_SIDE)).shape == (3, 24, 7, 7)
+    landmarks = torch.rand(1, 3, 68, 2, generator=torch.Generator().manual_seed(0))
+    faces = aligned(torch.randn(1, 4, *size), landmarks, LATENT_SIDE).flatten(0, 1)
+    assert net(faces).shape == (3, 8)
+    assert net.features(faces).shape == (3, 24, 7, 7)
 
 
 def step(method: GroupPortrait, found: Given) -> Step:

@@ -141,6 +141,12 @@ def test_masks_override_where_people_are(
     np.testing.assert_array_equal(masks[0], sides[..., 0] / 255)
     with pytest.raises(SettingsError, match="fastcomposer reads no masks"):
         portraits("fastcomposer").draw(people, "a", options=Options(masks=paths))
+    painter, boxes = portraits("instantid"), [Spot((0.1, 0.3, 0.3, 0.7)), Spot((0.6, 0.3, 0.8, 0.7))]
+    prior = [draw.layout.place(spot, (256, 128), painter._frozen.head) for spot in boxes]
+    monkeypatch.setattr(draw.layout, "prior", lambda *_: prior)
+    with pytest.raises(SettingsError, match="instantid draws heads where a layout says: give one"):
+        painter.draw(people, "a", options=Options(masks=paths))
+    painter.draw(people, "a", options=Options(masks=paths, layout=boxes))
     with pytest.raises(SettingsError, match=r"0.png is 256 x 128 pixels, the picture is to be 128 x 128"):
         portraits("uniportrait").draw(people[:1], "a", options=Options(masks=paths[:1]))
 
