@@ -168,6 +168,7 @@ class Method(nn.Module):
 
     needs_layout: ClassVar[bool] = False  # also in the protocol that gives none, where it gets the shared prior
     canvas_channels: ClassVar[int] = 0  # of the picture that `paint` makes of a layout; 0: the method has none
+    most_people: ClassVar[int | None] = None  # whom its canvas tells apart; None: as many as there are
 
     def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Any = None) -> None:
         super().__init__()

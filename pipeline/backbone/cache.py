@@ -43,8 +43,13 @@ def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Ta
     made_by = (
         shards.directory_fingerprint(models.recogniser_a),
         shards.directory_fingerprint(models.image_text),
+        shards.directory_fingerprint(models.backbone),  # for a method that reads latents
         shards.code_version(
-            "pipeline/encoders", "pipeline/method", "pipeline/backbone/references", str(method.source(name))
+            "pipeline/encoders",
+            "pipeline/method",
+            "pipeline/backbone/load",
+            "pipeline/backbone/references",
+            str(method.source(name)),
         ),
         *_canvas_made_by(models, name),
     )

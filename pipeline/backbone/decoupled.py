@@ -43,7 +43,7 @@ class Faces:
         readable = self.readable.flatten(1, 2).unsqueeze(1)
         if self.masks is None:
             return readable
-        here = mask_shares(self.masks, grid) >= WITHIN  # (B, N, L)
+        here = resized(self.masks, grid) >= WITHIN  # (B, N, L), however many others are there too
         return readable & here.transpose(1, 2).repeat_interleave(self.tokens.shape[2], dim=2)
 
 
@@ -80,8 +80,13 @@ def allotted(each: Tensor, shares: Tensor) -> Tensor:
 
 def mask_shares(masks: Tensor, grid: tuple[int, int]) -> Tensor:
     """Masks (B, N, H, W) in [0, 1] as shares (B, N, L) of a layer's positions, of 1 in all where they overlap."""
-    resized = F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
-    return resized / resized.sum(1, keepdim=True).clamp(min=1)
+    found = resized(masks, grid)
+    return found / found.sum(1, keepdim=True).clamp(min=1)
+
+
+def resized(masks: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Masks (B, N, H, W) at the positions (B, N, L) of a layer's map."""
+    return F.interpolate(masks, grid, mode="bilinear", align_corners=False).flatten(2)
 
 
 class DecoupledAttention(AttentionLayer):

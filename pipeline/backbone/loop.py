@@ -59,7 +59,8 @@ class Plan:
         _, settings = contract.find(self.method)
         shown = ("checkpoint_seconds", "preview_images")  # what changes no weight
         budget = {name: value for name, value in asdict(self.train).items() if name not in shown}
-        code = shards.code_version("pipeline/backbone", "pipeline/method", str(contract.source(self.method)))
+        shared = "pipeline/backbone", "pipeline/method", "pipeline/precision"
+        code = shards.code_version(*shared, str(contract.source(self.method)))
         return shards.fingerprint(self.method, settings, budget, self.photo_keys, self.face_keys, code)
 
 

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,12 +77,12 @@ def _cause(error: BaseException) -> LikenessError | None:
 @contextmanager
 def _progress(plan: "Plan") -> Iterator[None]:
     """Show images seen while the ranks, whose output Ray keeps to itself, write their journal."""
-    done = threading.Event()
+    done, begun = threading.Event(), time.time()
     with tqdm(total=plan.train.images, desc=f"train {plan.method}", unit="image", mininterval=1.0) as bar:
 
         def follow() -> None:
             while not done.wait(POLL_SECONDS):
-                _advance(bar, plan.out / "live" / "metrics.json")
+                _advance(bar, plan.out / "live" / "metrics.json", begun)
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
@@ -92,8 +93,10 @@ def _progress(plan: "Plan") -> Iterator[None]:
             thread.join()
 
 
-def _advance(bar: Any, journal: Path) -> None:
+def _advance(bar: Any, journal: Path, begun: float) -> None:
     try:
+        if journal.stat().st_mtime < begun:  # an earlier run's
+            return
         seen = json.loads(journal.read_text())
     except (OSError, ValueError):  # not written yet, or being written just now
         return

@@ -12,6 +12,7 @@ from pipeline.backbone.data import EDGE
 from pipeline.backbone.inject import region_masks
 from pipeline.backbone.load import Backbone
 from pipeline.benchmark import Place
+from pipeline.errors import SettingsError
 from pipeline.head.camera import Camera
 from pipeline.head.fit import basis_of, shape_of
 from pipeline.head.posed import Posed
@@ -61,7 +62,11 @@ class Composer:
         """Scenes of one size and number of people as a batch on the backbone's device; all or none have a layout.
 
         The canvas of a method that paints one is painted where there is a layout.
+
+        Raises:
+            SettingsError: there are more people than the method tells apart.
         """
+        self._check_people(len(scenes[0].people))
         size = scenes[0].height // self._backbone.factor, scenes[0].width // self._backbone.factor
         places = None if scenes[0].layout is None else _places(scenes)
         painted = self._method.canvas_channels and scenes[0].layout is not None
@@ -74,6 +79,12 @@ class Composer:
             canvas=self._canvas(scenes) if painted else None,
         )
         return moved(batch, self._backbone.device)
+
+    def _check_people(self, people: int) -> None:
+        most = self._method.most_people
+        if most is not None and people > most:
+            name = type(self._method).__name__
+            raise SettingsError(f"{name} tells {most} people apart, found {people}: ask for fewer")
 
     def _canvas(self, scenes: Sequence[Scene]) -> Tensor:
         """(B, C, H, W) in [0, 1]."""

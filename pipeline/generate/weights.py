@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline import method as contract
 from pipeline import shards
 from pipeline.backbone import adapter, released
 from pipeline.errors import MissingInput, SettingsError
@@ -45,10 +46,12 @@ def check(weights: Path, models: Models, another_base: bool = False) -> None:
     """
     card = read_card(weights)
     released.check_use(weights, models)
+    free = {"backbone"} if another_base else set()
+    if not contract.find(card["method"])[0].canvas_channels:
+        free.add("head")  # it places the people of such a method, which reads nothing of it
     for part, key in PARTS.items():
         path, made_with = getattr(models, part), card.get(key)
-        free = part == "backbone" and another_base
-        if made_with and not free and made_with != shards.path_fingerprint(path):
+        if made_with and part not in free and made_with != shards.path_fingerprint(path):
             raise SettingsError(
                 f"{weights} was made with another {part} ({card.get('parts', {}).get(part, 'not said which')}) than "
                 f"models.{part} in params.yaml, {path}: name the one it was made with, or train it again"

@@ -29,7 +29,7 @@ PLAIN = "no_id"
 AT_ONCE = 8  # pictures of one batch
 CODE = (
     "pipeline/generate", "pipeline/backbone", "pipeline/encoders", "pipeline/benchmark", "pipeline/bounds",
-    "pipeline/images", "pipeline/method",
+    "pipeline/images", "pipeline/method", "pipeline/precision",
 )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
 from pipeline.head.maps import normal_map, pncc_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
-from pipeline.head.people import as_channel, draw_people, people_masks
+from pipeline.head.people import MOST, as_channel, draw_people, people_masks
 from pipeline.head.posed import Posed
 from pipeline.head.raster import Buffers
 from pipeline.images import Pixels
@@ -184,6 +184,7 @@ class GroupPortrait(Method):
 
     needs_layout: ClassVar[bool] = True
     canvas_channels: ClassVar[int] = 7
+    most_people: ClassVar[int | None] = MOST
 
     def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, blank, settings)

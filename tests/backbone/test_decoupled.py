@@ -85,6 +85,13 @@ def test_masks_confine_people_to_their_places(attn: Attention) -> None:
     assert not torch.allclose(before[:, 2:], after[:, 2:])
 
 
+def test_everybody_whose_place_it_is_may_be_read_and_nobody_else() -> None:
+    given = replace(faces(people=4, tokens=1), masks=torch.zeros(1, 4, 1, 2))
+    assert given.masks is not None
+    given.masks[0, :3, 0, 0], given.masks[0, 3, 0, 1] = 1.0, 0.4
+    assert given.readable_at((1, 2))[0].tolist() == [[True, True, True, False], [False] * 4]
+
+
 def test_a_layer_without_rank_and_branch_or_without_people_is_the_plain_one(attn: Attention) -> None:
     hidden, text = torch.randn(1, 8, 8), torch.randn(1, 5, 6)
     plain = attn(hidden, text)

@@ -24,13 +24,15 @@ pytestmark = [
 
 def test_the_bar_follows_the_journal(tmp_path: Path) -> None:
     bar, journal = tqdm(total=100, file=io.StringIO()), tmp_path / "metrics.json"
-    train._advance(bar, journal)  # nothing is written yet
+    train._advance(bar, journal, begun=0)  # nothing is written yet
     journal.write_text('{"images": 4')  # nor whole
-    train._advance(bar, journal)
+    train._advance(bar, journal, begun=0)
+    journal.write_text('{"images": 100}')  # of a run that ended before this one began
+    train._advance(bar, journal, begun=journal.stat().st_mtime + 1)
     assert (bar.n, bar.initial) == (0, 0)
     for images in (40, 60):
         journal.write_text(json.dumps({"images": images, "loss": {"diffusion": 0.25}}))
-        train._advance(bar, journal)
+        train._advance(bar, journal, begun=journal.stat().st_mtime)
     assert (bar.n, bar.initial) == (60, 40)  # a run that goes on is not as fast as if it had begun
     assert bar.postfix == "diffusion=0.250"
 

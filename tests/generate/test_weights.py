@@ -15,14 +15,17 @@ from pipeline.settings import Models
 from tests.backbone import tiny
 
 
+def written(name: str, models: Models, weights: Path) -> Path:
+    torch.manual_seed(0)
+    method = adapter.create(name, load.load(models.backbone), Frozen(models))
+    (weights / name).mkdir(parents=True)
+    adapter.save(weights / name, method, adapter.about(method, name, "0" * 16, models))
+    return weights / name
+
+
 @pytest.fixture
 def trained(models: Models, tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    method = adapter.create("uniportrait", load.load(models.backbone), Frozen(models))
-    folder = tmp_path / "weights" / "uniportrait"
-    folder.mkdir(parents=True)
-    adapter.save(folder, method, adapter.about(method, "uniportrait", "0" * 16, models))
-    return folder
+    return written("hifi_portrait", models, tmp_path / "weights")
 
 
 def changed(trained: Path, **values: object) -> None:
@@ -32,7 +35,7 @@ def changed(trained: Path, **values: object) -> None:
 
 def test_weights_draw_with_the_parts_that_they_were_made_with(trained: Path, models: Models) -> None:
     weights.check(trained, models)
-    assert weights.read_card(trained)["method"] == "uniportrait"
+    assert weights.read_card(trained)["method"] == "hifi_portrait"
 
 
 @pytest.mark.parametrize("part", weights.PARTS)
@@ -40,6 +43,12 @@ def test_another_part_is_named(trained: Path, models: Models, part: str) -> None
     changed(trained, **{weights.PARTS[part]: "another"})
     with pytest.raises(SettingsError, match=rf"made with another {part} \(.*\) than models\.{part} in params\.yaml"):
         weights.check(trained, models)
+
+
+def test_another_head_is_nothing_to_a_method_without_a_canvas(models: Models, tmp_path: Path) -> None:
+    folder = written("uniportrait", models, tmp_path)
+    changed(folder, head_fingerprint="another")
+    weights.check(folder, models)
 
 
 def test_a_relative_of_the_base_is_allowed_when_it_is_asked_for(trained: Path, models: Models, tmp_path: Path) -> None:
@@ -54,7 +63,7 @@ def test_a_relative_of_the_base_is_allowed_when_it_is_asked_for(trained: Path, m
 
 
 def test_no_weights_and_converted_ones_without_a_licence(trained: Path, models: Models) -> None:
-    with pytest.raises(MissingInput, match=r"train the method .*; trained: uniportrait"):
+    with pytest.raises(MissingInput, match=r"train the method .*; trained: hifi_portrait"):
         weights.check(trained.parent / "instantid", models)
     changed(trained, released=True, licence="not stated")
     with pytest.raises(LicenceError, match="not stated"):

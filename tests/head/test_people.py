@@ -1,11 +1,9 @@
 """people: who is where, painted and read again, on the picture's grid and on coarser ones."""
 
 import numpy as np
-import pytest
 import torch
 
-from pipeline.errors import SettingsError
-from pipeline.head.people import MOST, as_channel, cells, draw_people, people_masks
+from pipeline.head.people import MOST, UNIT, as_channel, cells, draw_people, people_masks
 from tests.backbone import tiny
 
 
@@ -17,9 +15,9 @@ def test_numbers_are_read_as_they_were_painted() -> None:
         assert torch.equal(masks[0, person] == 1, torch.from_numpy(instances == person))
 
 
-def test_more_people_than_a_byte_tells_apart_are_refused() -> None:
-    with pytest.raises(SettingsError, match="a canvas tells 6 people apart, found 7"):
-        as_channel(np.array([[-1, MOST]], np.int32))
+def test_people_beyond_those_that_a_byte_tells_apart_are_nobody() -> None:
+    channel = as_channel(np.array([[-1, MOST - 1, MOST, 2 * MOST]], np.int32))
+    assert channel.tolist() == [[0, MOST * UNIT, 0, 0]]
 
 
 def test_who_is_larger_is_in_front() -> None:

@@ -203,6 +203,12 @@ def test_options_that_do_not_fit(portraits: Loader, people: list[list[Path]], op
         portraits("uniportrait").draw(people[:1], "a", options=options)
 
 
+def test_more_people_than_a_method_tells_apart_are_refused(portraits: Loader, people: list[list[Path]]) -> None:
+    spots = [Spot((0.1, 0.1, 0.3, 0.3))] * 7
+    with pytest.raises(SettingsError, match="GroupPortrait tells 6 people apart, found 7: ask for fewer"):
+        portraits("group_portrait").draw(people[:1] * 7, "a", options=Options(128, 128, layout=spots))
+
+
 def test_people_that_do_not_fit(portraits: Loader, people: list[list[Path]]) -> None:
     portrait = portraits("uniportrait")
     with pytest.raises(SettingsError, match="give at least one person"):
