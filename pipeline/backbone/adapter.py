@@ -161,7 +161,7 @@ def load(folder: Path, backbone: Backbone) -> Method:
     """A trained method, attached to the backbone.
 
     Raises:
-        MissingInput: it was not trained yet, or was trained for a backbone of other sizes.
+        MissingInput: it was not trained yet, or was trained for a backbone of other sizes or by another code.
         ShardError: the file is corrupt.
     """
     if not (folder / CARD).exists():
@@ -194,6 +194,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _settings(name: str, values: Mapping[str, Any]) -> Any:
     _, settings = contract.find(name)
+    if unknown := sorted(values.keys() - asdict(settings).keys()):
+        raise MissingInput(
+            f"{name} has no setting {', '.join(unknown)}: the weights are of another code; train it again"
+        )
     return type(settings)(**values)
 
 

@@ -112,9 +112,11 @@ class Gradients:
         ranks.sum(self.buffer)
         self.buffer.div_(ranks.size)
 
-    def clip(self) -> None:
-        """Scale to a norm of at most CLIP."""
-        self.flat.mul_((CLIP / self.flat.norm().clamp(min=1e-12)).clamp(max=1.0))
+    def clip(self) -> float:
+        """Scale to a norm of at most CLIP; the norm that it was."""
+        norm = self.flat.norm()
+        self.flat.mul_((CLIP / norm.clamp(min=1e-12)).clamp(max=1.0))
+        return norm.item()
 
 
 class Trainer:
@@ -195,7 +197,6 @@ class Trainer:
             "seconds": seconds,
             "images_per_second": seen / seconds,
             "peak_memory_mb": peak_memory_mb(),
-            "trainable_parameters": max(counts.values(), default=0),
             "loss": self.last,
         }
         shards.write_metrics(plan.out, measured)
@@ -212,12 +213,14 @@ class Trainer:
         for index, value in enumerate(terms.values()):
             gradients.terms[index] = value.detach()
         gradients.share(self.ranks)
-        gradients.clip()
+        norm = gradients.clip()
         found = dict(zip(terms, gradients.terms.tolist(), strict=False))
-        if wrong := [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]:
+        # A gradient may be infinite where the loss is not: the step after it would be the first to show it.
+        seen = found | {"the gradient's norm": norm}
+        if wrong := [f"{name} is {value}" for name, value in seen.items() if not math.isfinite(value)]:
             raise TrainingError(
                 f"{self.plan.method}: the loss is not finite in phase {phase.name} at step {place[-1]} "
-                f"({', '.join(wrong)}): lower train.learning_rate; the last checkpoint is kept"
+                f"({', '.join(wrong)}): lower train.learning_rate and train again from the start"
             )
         return found
 

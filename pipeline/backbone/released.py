@@ -78,8 +78,8 @@ def layouts_of(name: str) -> Sequence[Layout]:
     """
     contract.find(name)
     base = name.partition("-")[0]
-    if not hasattr(plugins.load("methods", base), "RELEASED"):
-        known = [each for each in plugins.names("methods") if hasattr(plugins.load("methods", each), "RELEASED")]
+    known = plugins.having("methods", "RELEASED")
+    if base not in known:
         raise SettingsError(f"{base} has no table RELEASED of published names; methods that have: {', '.join(known)}")
     return plugins.load("methods", base).RELEASED
 

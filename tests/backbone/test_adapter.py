@@ -9,13 +9,13 @@ import torch
 from pipeline import shards
 from pipeline.backbone import adapter, load
 from pipeline.errors import MissingInput, ShardError
-from pipeline.method import Frozen
+from pipeline.method import Frozen, Method
 from pipeline.settings import Models, Train
 
 TRAIN = Train(160, 4, 1, 1e-3, 5.0, 2.0, 0.5, False, 60.0, 1, 0)
 
 
-def write(folder: Path, models: Models) -> torch.nn.Module:
+def write(folder: Path, models: Models) -> Method:
     backbone = load.load(models.backbone)
     torch.manual_seed(3)
     method = adapter.create("uniportrait", backbone, Frozen(models))
@@ -48,6 +48,14 @@ def test_an_untrained_or_corrupt_method_is_one_clear_sentence(tmp_path: Path, mo
     (tmp_path / adapter.WEIGHTS).write_bytes(b"nonsense")
     with pytest.raises(ShardError, match="corrupt"):
         adapter.load(tmp_path, backbone)
+
+
+def test_weights_with_a_setting_that_is_no_more_are_one_clear_sentence(tmp_path: Path, models: Models) -> None:
+    method = write(tmp_path, models)
+    card = json.loads((tmp_path / adapter.CARD).read_text())
+    adapter.save(tmp_path, method, card | {"settings": card["settings"] | {"old_name": 1}})
+    with pytest.raises(MissingInput, match="uniportrait has no setting old_name: the weights are of another code"):
+        adapter.load(tmp_path, load.load(models.backbone))
 
 
 def test_a_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:

@@ -179,6 +179,20 @@ def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path: Pat
         loop.fit(plan)
 
 
+def test_so_does_a_gradient_of_which_the_loss_shows_nothing(
+    tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = loop.Gradients.clip
+
+    def broken(gradients: loop.Gradients) -> float:
+        gradients.flat[0] = float("inf")
+        return clip(gradients)
+
+    monkeypatch.setattr(loop.Gradients, "clip", broken)
+    with pytest.raises(TrainingError, match=r"the gradient's norm is inf\).*train again"):
+        loop.fit(make_plan(tmp_path, models))
+
+
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path, models: Models) -> None:
     plan = make_plan(tmp_path, models, batch=3)
     with pytest.raises(TrainingError, match="cannot be shared evenly by 2 ranks"):
