@@ -142,11 +142,12 @@ def _kill_when_something_is_there(project: Path, folder: str, command: str) -> N
 @pytest.fixture
 def ray_by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The dashboard address of a Ray that was started with `ray start`, elsewhere than in the project."""
-    ports = [_free_port() for _ in range(2)]
+    ports = [_free_port() for _ in range(3)]  # the agent's own: a Ray of another test may hold the usual one
     folder = tmp_path_factory.mktemp("r")
     start = (
         f"ray start --head --block --node-ip-address=127.0.0.1 --port={ports[0]} --dashboard-host=127.0.0.1 "
-        f"--dashboard-port={ports[1]} --disable-usage-stats --num-cpus=2 --object-store-memory=200000000"
+        f"--dashboard-port={ports[1]} --dashboard-agent-listen-port={ports[2]} --disable-usage-stats --num-cpus=2 "
+        "--object-store-memory=200000000"
     )
     process = subprocess.Popen(
         start.split(),
