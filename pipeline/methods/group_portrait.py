@@ -6,8 +6,9 @@ shows shape, pose and expression of each person by a 3DMM; a Mask-Attention Cont
 ID embeddings with given face regions.
 
 Each choice, and what backs it:
-- LatentID: a residual network over aligned faces of latents, distilled from recogniser A on the training photos
-  (recognition works on latents: E-LatentLPIPS, arXiv 2405.05967); 1 - cos to A's embedding, on latents with some noise.
+- LatentID: a residual network over aligned faces of latents, distilled from recogniser A on the training photos and
+  their references (recognition works on latents: E-LatentLPIPS, arXiv 2405.05967); 1 - cos to A's embedding, on
+  latents with some noise.
   It is then frozen, judges the predicted clean latents, cut out by the true landmarks (WithAnyone, arXiv 2510.14975),
   and is weighted by the signal that is left at a timestep;
 - ID tokens: recogniser A's embedding as queries that read the image encoder's tokens (IP-Adapter-FaceID-Plus;
@@ -59,7 +60,7 @@ from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Given, Method, Phase, Step
 
 LATENT_SIDE = 28  # of an aligned face of latents
-DISTIL_RATE = 0.15  # of the learning rate, for LatentID
+DISTIL_RATE = 0.08  # of the learning rate, for LatentID
 GROUP_RATE = 0.2  # of the rates of the second stage, in the third: at full rates single faces were unlearned again
 NOISE = 0.3  # most noise on the latents that LatentID learns from, in spreads of the latents
 
@@ -296,12 +297,14 @@ class GroupPortrait(Method):
         return self.identity(mean_of(features["embedding"], given), patches, keep)
 
     def _distillation(self, given: Given) -> Tensor:
-        """1 - cos to recogniser A, over the faces of the photos, with some noise on their latents."""
-        assert given.batch.places is not None
-        level = NOISE * torch.rand(len(given.latents), 1, 1, 1, device=given.latents.device)
-        latents = given.latents + level * torch.randn_like(given.latents)
-        faces = aligned(latents, given.batch.places.landmarks, LATENT_SIDE)[given.batch.people.present]
-        wanted = given.embeddings[given.batch.people.present]
+        """1 - cos to recogniser A, over the faces of photos and of references, with noise on their latents."""
+        places, people = given.batch.places, given.batch.people
+        assert places is not None
+        embeddings = people.features["embedding"]
+        known = people.given & (embeddings.abs().sum(-1) > 0)  # a dropped reference shows nobody
+        photos = aligned(_noised(given.latents), places.landmarks, LATENT_SIDE)[people.present]
+        faces = torch.cat([photos, _noised(people.features["latents"][known])])
+        wanted = torch.cat([given.embeddings[people.present], embeddings[known]])
         return (1 - F.cosine_similarity(self.latent_id(faces).float(), wanted)).mean()
 
     def _identity(self, step: Step) -> Tensor:
@@ -334,6 +337,12 @@ def mask_loss(shares: Tensor, masks: Tensor, present: Tensor, grid: tuple[int, i
     """Squared distance of the attention's shares (B, N, L) to masks (B, N, H, W), the mean over the people (B, N)."""
     wanted = F.adaptive_avg_pool2d(masks, grid).flatten(2)
     return (shares - wanted).square().mean(2)[present].mean()
+
+
+def _noised(latents: Tensor) -> Tensor:
+    """Latents (B, C, h, w) with a level of noise each, up to NOISE."""
+    level = NOISE * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+    return latents + level * torch.randn_like(latents)
 
 
 def _maps(head: Head, person: Posed, buffers: Buffers) -> Pixels:

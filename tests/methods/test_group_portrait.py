@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from pipeline.backbone import adapter, load
 from pipeline.backbone.align import aligned
@@ -53,7 +54,7 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> G
     batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), canvas=canvas)
     latents, times = torch.randn(1, 4, 8, 16, generator=draw), torch.tensor([100])
     noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=draw), times)
-    wanted = torch.nn.functional.normalize(torch.randn(1, 2, tiny.EMBEDDING, generator=draw), dim=-1)
+    wanted = F.normalize(torch.randn(1, 2, tiny.EMBEDDING, generator=draw), dim=-1)
     return Given(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
 
 
@@ -121,6 +122,23 @@ def test_latent_id_learns_from_the_recogniser(models: Models, backbone: Backbone
         optimiser.step()
         losses.append(terms["distillation"].item())
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_latent_id_learns_from_photos_and_from_references(
+    models: Models, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.methods.group_portrait.NOISE", 0.0)
+    method = create(models, backbone)
+    distil, found = method.phases()[0], given(method, backbone)
+    both, photos = (
+        method.objective(distil, each)["distillation"] for each in (found, given(method, backbone, dropped=True))
+    )
+    features = {name: value.flatten(0, 2) for name, value in found.batch.people.features.items()}
+    assert len(features["latents"]) == 2
+    likeness = F.cosine_similarity(method.latent_id(features["latents"]), features["embedding"])
+    assert both.item() == pytest.approx((2 * photos + (1 - likeness).sum()).item() / 4)
+    wrong = F.cosine_similarity(method.latent_id(features["latents"]), features["embedding"].flip(0))
+    assert both.item() != pytest.approx((2 * photos + (1 - wrong).sum()).item() / 4)
 
 
 @pytest.mark.parametrize("size", [(8, 16), (32, 32)])
