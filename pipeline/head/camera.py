@@ -36,11 +36,19 @@ def rotation(yaw: float, pitch: float, roll: float) -> Floats:
     about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
     about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return (about_z @ about_x @ about_y).astype(np.float32)
+    return np.einsum("ij,jk,kl", about_z, about_x, about_y).astype(np.float32)
+
+
+def turned(points: Floats, matrix: Floats) -> Floats:
+    """Points (..., 3) after a rotation (3, 3).
+
+    Not by `@`: BLAS has other kernels for other processors, and what is drawn would differ between machines.
+    """
+    return np.einsum("...i,ji->...j", points, matrix)
 
 
 def project(vertices: Floats, camera: Camera) -> tuple[Floats, Floats]:
     """Pixels (..., V, 2) and depths (..., V), in pixels too, of vertices (..., V, 3)."""
-    turned = vertices @ camera.rotation().T * np.float32(camera.scale)
+    seen = turned(vertices, camera.rotation()) * np.float32(camera.scale)
     origin = np.array([camera.tx, camera.ty], np.float32)
-    return turned[..., :2] * np.array([1, -1], np.float32) + origin, turned[..., 2]
+    return seen[..., :2] * np.array([1, -1], np.float32) + origin, seen[..., 2]

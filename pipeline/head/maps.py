@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.head.camera import Camera, project
+from pipeline.head.camera import Camera, project, turned
 from pipeline.head.model import Head
 from pipeline.head.raster import Buffers, Floats, Ints, interpolate, rasterise, vertex_normals
 
@@ -25,8 +25,8 @@ def draw_head(vertices: Floats, triangles: Ints, camera: Camera, size: tuple[int
 
 def normal_map(vertices: Floats, triangles: Ints, camera: Camera, buffers: Buffers) -> Floats:
     """Unit normals (H, W, 3) in viewer axes (x right, y up, z to the viewer); zero where nothing is drawn."""
-    turned = vertex_normals(vertices, triangles) @ camera.rotation().T
-    normals = interpolate(turned, triangles, buffers)
+    facing = turned(vertex_normals(vertices, triangles), camera.rotation())
+    normals = interpolate(facing, triangles, buffers)
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), np.float32(1e-6))
 
 

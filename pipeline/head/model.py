@@ -78,8 +78,8 @@ def combine(coefficients: ArrayLike, basis: Floats) -> Floats:
     if weights.ndim == 1:  # most weights of an expression are zero, and skipping them saves most of the time
         used = np.flatnonzero(weights)
         weights, basis = weights[used], basis[used]
-    flat = weights @ basis.reshape(len(basis), basis.shape[1] * basis.shape[2])
-    return flat.reshape(*weights.shape[:-1], *basis.shape[1:])
+    # Not `@`: BLAS has other kernels for other processors, and what is drawn would differ between machines.
+    return np.einsum("...k,kvc->...vc", weights, basis)
 
 
 def save_head(head: Head, path: str | Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pipeline.head.camera import Camera, project, rotation
+from pipeline.head.camera import Camera, project, rotation, turned
 from pipeline.head.raster import Buffers, rasterise, vertex_normals
 from pipeline.world.anatomy.build import REGION_NAMES
 from pipeline.world.anatomy.grid import make_grid
@@ -193,10 +193,10 @@ def draw(vertices: Array, colours: Array, look: Look, camera: Camera, light: Lig
     above = [piece(vertices, head.triangles, colours, head_materials()), *grow(vertices, look, tone), *frames]
     turn = camera.rotation()
     chest = rotation(camera.yaw * 0.4, camera.pitch * 0.2, camera.roll * 0.15)  # a body turns less than its head
-    turned = [part.moved(part.points @ turn.T) for part in above]
-    turned += [part.moved((part.points - NECK) @ chest.T + NECK @ turn.T) for part in dress(look, tone)]
-    tinted = [part.moved(part.points @ turn.T) for part in lenses if look.glasses == "tinted"]
-    return expose(merge(turned), tinted, camera, light, size)
+    parts = [part.moved(turned(part.points, turn)) for part in above]
+    parts += [part.moved(turned(part.points - NECK, chest) + turned(NECK, turn)) for part in dress(look, tone)]
+    tinted = [part.moved(turned(part.points, turn)) for part in lenses if look.glasses == "tinted"]
+    return expose(merge(parts), tinted, camera, light, size)
 
 
 def expose(mesh: Piece, lenses: Sequence[Piece], camera: Camera, light: Light, size: tuple[int, int]) -> Array:

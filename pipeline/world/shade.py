@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from pipeline.head.camera import turned
 from pipeline.head.raster import rasterise, thread_noise
 from pipeline.world.mesh import CLOTH, EYE, FRAME, HAIR, MOUTH, SKIN
 
@@ -28,17 +29,15 @@ class Light:
 def light_frame(direction: Array) -> Array:
     """Rotation (3, 3) whose third row is the light's direction."""
     right = np.cross(np.array([0.0, 1.0, 0.0]), direction)
-    right /= np.linalg.norm(right)
+    right /= np.hypot(right[0], right[2])  # it is level: y is 0
     return np.stack([right, np.cross(direction, right), direction]).astype(np.float32)
 
 
 def shadow_map(points: Array, triangles: Array, cover: Array, threads: Array, direction: Array) -> tuple[Array, Array]:
     """Depths (MAP, MAP) seen from the light and each vertex's place (n, 3) in that map."""
-    turned = points @ light_frame(direction).T
+    right, up, near = turned(points, light_frame(direction)).T
     scale = np.float32(MAP / (2 * REACH))
-    place = np.stack([MAP / 2 + scale * turned[:, 0], MAP / 2 - scale * (turned[:, 1] - 1.0), turned[:, 2]], -1).astype(
-        np.float32
-    )
+    place = np.stack([MAP / 2 + scale * right, MAP / 2 - scale * (up - 1.0), near], -1).astype(np.float32)
     depth = rasterise(place[:, :2], place[:, 2], triangles, (MAP, MAP), cover, threads).depth
     return depth, place
 

@@ -1,5 +1,8 @@
 """Photographs: same bytes for the same seed, truth that fits the picture, every attribute drawable."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +38,38 @@ def test_the_same_seed_gives_the_same_bytes(cast: list[Person]) -> None:
     assert one.image.tobytes() == two.image.tobytes()
     assert one.caption == two.caption
     assert one.image.tobytes() != other.image.tobytes()
+
+
+DIGEST = """
+import hashlib
+from pipeline.head.camera import project
+from pipeline.world.population import person, world_head
+from pipeline.world.scene import group, portrait
+digest, head = hashlib.sha256(), world_head()
+for photo in [portrait(person(3, number), number) for number in range(4)] + [group([person(3, 4), person(3, 5)], 9)]:
+    digest.update(photo.image.tobytes())
+    for face in photo.faces:
+        vertices = head.vertices(person(3, face.person).shape, face.expression)
+        digest.update(vertices.tobytes() + project(vertices, face.camera)[0].tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_photos_are_the_same_bytes_with_the_matrix_kernels_of_another_processor() -> None:
+    """Photos are named by their bytes, and the benchmark by its photos: a grey level would make it another one."""
+    processors = ("Prescott", "Haswell")  # numpy's BLAS looks for its kernels by these names
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-c", DIGEST],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_CORETYPE": name},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in processors
+    ]
+    one, other = (command.communicate()[0] for command in commands)
+    assert len(one) == 65
+    assert one == other
 
 
 def test_pixels_are_those_that_the_model_pack_was_trained_on() -> None:
