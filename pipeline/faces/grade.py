@@ -25,7 +25,7 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
     quarter is left out: it shows background, or the black beyond the photo's edge.
     """
     edge_y, edge_x = crop.shape[0] // 4, crop.shape[1] // 4
-    grey = crop.astype(np.float32) @ LUMA
+    grey = np.einsum("hwc,c->hw", crop.astype(np.float32), LUMA)  # `@` has other last bits on other processors
     inner = (slice(edge_y, -edge_y), slice(edge_x, -edge_x))
     return float(laplace(grey)[inner].std() / max(float(grey[inner].std()), 1.0))
 

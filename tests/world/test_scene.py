@@ -42,12 +42,13 @@ def test_the_same_seed_gives_the_same_bytes(cast: list[Person]) -> None:
 
 DIGEST = """
 import hashlib
+from pipeline.faces.grade import sharpness
 from pipeline.head.camera import project
 from pipeline.world.population import person, world_head
 from pipeline.world.scene import group, portrait
 digest, head = hashlib.sha256(), world_head()
 for photo in [portrait(person(3, number), number) for number in range(4)] + [group([person(3, 4), person(3, 5)], 9)]:
-    digest.update(photo.image.tobytes())
+    digest.update(photo.image.tobytes() + repr(sharpness(photo.image)).encode())
     for face in photo.faces:
         vertices = head.vertices(person(3, face.person).shape, face.expression)
         digest.update(vertices.tobytes() + project(vertices, face.camera)[0].tobytes())
@@ -55,8 +56,11 @@ print(digest.hexdigest())
 """
 
 
-def test_photos_are_the_same_bytes_with_the_matrix_kernels_of_another_processor() -> None:
-    """Photos are named by their bytes, and the benchmark by its photos: a grey level would make it another one."""
+def test_photos_and_their_grades_are_the_same_with_the_matrix_kernels_of_another_processor() -> None:
+    """Photos are named by their bytes, and the benchmark by its photos: a grey level would make it another one.
+
+    Grades choose who is shown by which photo.
+    """
     processors = ("Prescott", "Haswell")  # numpy's BLAS looks for its kernels by these names
     commands = [
         subprocess.Popen(
