@@ -300,6 +300,7 @@ FEATURES = pa.schema(
         ("case_id", pa.string()),  # of a test photo its photo_id
         ("protocol", pa.string()),  # empty for a test photo
         ("people", pa.int32()),
+        ("identity_ids", pa.list_(pa.string())),
         ("embedding", pa.list_(pa.float32())),  # of the image-text model, unit length
     ]
 )

@@ -63,4 +63,7 @@ class RealWorker:
 
 
 def _feature(row: dict[str, Any], embedding: list[float]) -> dict[str, Any]:
-    return {"case_id": row["photo_id"], "protocol": "", "people": len(row["faces"]), "embedding": embedding}
+    names = [face["identity_id"] for face in row["faces"]]
+    return {
+        "case_id": row["photo_id"], "protocol": "", "people": len(names), "identity_ids": names, "embedding": embedding,
+    }  # fmt: skip

@@ -69,7 +69,10 @@ class ScoreWorker:
                 scores += self._shuffled(head | {"method": f"{SHUFFLED}:{task.method}"}, seen, case)
             found += [head | face for face in _faces(seen.faces, asked)]
             if seen.feature is not None:
-                features.append(head | {"people": len(case.people), "embedding": seen.feature.tolist()})
+                names = [person.identity_id for person in case.people]
+                features.append(
+                    head | {"people": len(names), "identity_ids": names, "embedding": seen.feature.tolist()}
+                )
         folder = self._scores / task.method
         # The scores come last: their existence means that the shard is complete.
         for kind, rows, schema in (

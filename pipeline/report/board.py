@@ -4,7 +4,7 @@ A cell is one protocol and one number of people: what is compared stands in one 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -37,10 +37,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A row with what it was made of: its draws, and the rank interval among the methods of its cell."""
+    """A row with what it was made of: its draws, how many units they resample, its rank interval in its cell."""
 
     row: Row
     draws: Floats
+    units: int
     ranks: tuple[int, int] | None = None  # bounds are not ranked
 
 
@@ -66,9 +67,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Photographs:
-    """Features (m, D) of real test photographs by number of people, that set metrics compare with."""
+    """Real test photographs that set metrics compare with: features (m, D), and who is on each."""
 
-    by_people: Mapping[int, Floats] = field(default_factory=dict)
+    features: Floats
+    casts: Sequence[intervals.Cast]
 
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
@@ -83,7 +85,7 @@ class Inputs:
 
     scores: pd.DataFrame
     features: pd.DataFrame
-    photographs: Photographs
+    photographs: Mapping[int, Photographs]  # by number of people
     cards: Sequence[Card]
     distances: Mapping[str, Distance]  # metric -> set distance
     methods: Sequence[str]  # published forms: ranked, and compared with each other
@@ -153,68 +155,66 @@ class Cell:
             if metric == card.share_of:
                 mean = _share(np.array([found.row.mean]), floor.row.mean, ceiling.row.mean)[0]
                 draws = _share(found.draws, floor.draws, ceiling.draws)
-                self._put(card, method, float(mean), draws, found.row.n, found.row.missing)
+                self._put(card, method, float(mean), draws, found.row.n, found.row.missing, found.units)
 
     def _add_distances(self, card: Card) -> None:
-        photographs = self._inputs.photographs.by_people.get(self.people)
+        photographs = self._inputs.photographs.get(self.people)
         table = self._inputs.features
         own = table[(table["protocol"] == self.protocol) & (table["people"] == self.people)]
         if photographs is None or not len(own):
             return
-        real_draws = np.random.default_rng([self._inputs.seed, self.people]).multinomial(
-            len(photographs), np.full(len(photographs), 1.0 / len(photographs)), size=self._inputs.draws
-        )
+        chance = np.random.default_rng([self._inputs.seed, self.people])
+        real, real_draws = photographs.features, intervals.case_weights(photographs.casts, self._inputs.draws, chance)
         measure = self._inputs.distances[card.name]
         for method, rows in own.groupby("method", sort=True):
             drawn = np.stack(list(rows["embedding"]))
             places = rows["case_id"].map(self._case).to_numpy(dtype=np.intp)
-            ones = np.ones((1, len(drawn))), np.ones((1, len(photographs)))
-            mean = float(measure(drawn, photographs, *ones)[0])
-            draws = measure(drawn, photographs, self._weights[:, places], real_draws.astype(np.float64))
-            self._put(card, str(method), mean, draws, len(drawn), len(self._case) - rows["case_id"].nunique())
+            mean = float(measure(drawn, real, np.ones((1, len(drawn))), np.ones((1, len(real))))[0])
+            draws = measure(drawn, real, self._weights[:, places], real_draws)
+            there = np.isin(np.arange(len(self._case)), places)
+            missing = len(self._case) - int(there.sum())
+            self._put(card, str(method), mean, draws, len(drawn), missing, self._independent(there))
 
     def _independent(self, cases: NDArray[np.bool_]) -> int:
         """How many independent observations some of the cases (C,) are: what is resampled of them, at most one each."""
         return min(int(cases.sum()), len(np.unique(self._units[cases])))
 
-    def _put(
-        self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int, independent: int = 0
-    ) -> None:
-        low, high = intervals.interval(draws, mean, self._inputs.confidence)
-        if independent and (card.low, card.high) == (0, 1) and mean in (0, 1):  # all scores are that: no draw differs
-            low, high = intervals.wilson(mean, independent, self._inputs.confidence)
+    def _put(self, card: Card, method: str, mean: float, draws: Floats, n: int, missing: int, units: int) -> None:
+        low, high = intervals.interval(draws, mean, self._inputs.confidence, units)
+        if (card.low, card.high) == (0, 1) and mean in (0, 1):  # all scores are that: no draw differs
+            low, high = intervals.wilson(mean, units, self._inputs.confidence)
+        low, high = np.clip([low, high], card.low, card.high).tolist()
         row = Row(self.protocol, self.people, method, card.name, card.better, mean, low, high, n, missing)
-        self.estimates[card.name, method] = Estimate(row, draws)
+        self.estimates[card.name, method] = Estimate(row, draws, units)
 
     def _rank(self, card: Card) -> None:
         names = [name for name in self._inputs.methods if self._known(card.name, name) and self._worthy(card, name)]
         if not names:
             return
-        draws = np.stack([self.estimates[card.name, name].draws for name in names])
-        for name, ranks in zip(
-            names, intervals.rank_intervals(draws, card.better, self._inputs.confidence), strict=True
-        ):
-            found = self.estimates[card.name, name]
-            self.estimates[card.name, name] = Estimate(found.row, found.draws, ranks)
+        found = [self.estimates[card.name, name] for name in names]
+        draws, means = np.stack([each.draws for each in found]), np.array([each.row.mean for each in found])
+        units = min(each.units for each in found)
+        ranked = intervals.rank_intervals(draws, means, card.better, self._inputs.confidence, units)
+        for name, each, ranks in zip(names, found, ranked, strict=True):
+            self.estimates[card.name, name] = replace(each, ranks=ranks)
 
     def differences(self) -> Iterator[Difference]:
         """Each method against the floor and against every later method, per metric; ablations are not among them."""
         for card in self._inputs.cards:
-            yield from self._compared(card, list(self._pairs(card.name)))
+            yield from self._compared(card, list(self._pairs(card)))
 
     def ablated(self) -> Iterator[Difference]:
         """Each full method minus each of its ablations, per metric: a family of p-values is one method's ablations."""
         for card in self._inputs.cards:
             for method in self._inputs.methods:
                 pairs = [(method, other) for other in self._inputs.ablations_of(method)]
-                yield from self._compared(card, [pair for pair in pairs if self._holds(card.name, *pair)])
+                yield from self._compared(card, [pair for pair in pairs if self._comparable(card, *pair)])
 
     def _compared(self, card: Card, pairs: Sequence[tuple[str, str]]) -> Iterator[Difference]:
-        drawn = [self.estimates[card.name, a].draws - self.estimates[card.name, b].draws for a, b in pairs]
-        levels = intervals.holm([intervals.two_sided(draws) for draws in drawn])
-        for (method, other), draws, level in zip(pairs, drawn, levels, strict=True):
-            mean = self.estimates[card.name, method].row.mean - self.estimates[card.name, other].row.mean
-            low, high = intervals.interval(draws, mean, self._inputs.confidence)
+        minus = [_minus(*(self.estimates[card.name, name] for name in pair)) for pair in pairs]
+        levels = intervals.holm([intervals.two_sided(*each) for each in minus])
+        for (method, other), (draws, mean, units), level in zip(pairs, minus, levels, strict=True):
+            low, high = intervals.interval(draws, mean, self._inputs.confidence, units)
             yield Difference(
                 self.protocol,
                 self.people,
@@ -229,12 +229,11 @@ class Cell:
                 level < 1 - self._inputs.confidence,
             )
 
-    def _pairs(self, metric: str) -> Iterator[tuple[str, str]]:
+    def _pairs(self, card: Card) -> Iterator[tuple[str, str]]:
         compared = (*self._inputs.methods, *self._inputs.elsewhere)
-        names = [name for name in compared if (metric, name) in self.estimates]
-        for index, method in enumerate(names):
-            for other in [FLOOR, *names[index + 1 :]]:
-                if self._holds(metric, other):
+        for index, method in enumerate(compared):
+            for other in [FLOOR, *compared[index + 1 :]]:
+                if self._comparable(card, method, other):
                     yield method, other
 
     def _known(self, metric: str, name: str) -> bool:
@@ -248,9 +247,9 @@ class Cell:
         needed, least = card.ranked_from
         return self._known(needed, name) and self.estimates[needed, name].row.mean >= least
 
-    def _holds(self, metric: str, *names: str) -> bool:
-        """Whether there are estimates of a metric for all names."""
-        return all((metric, name) in self.estimates for name in names)
+    def _comparable(self, card: Card, *names: str) -> bool:
+        """Whether there are estimates of a metric for all names, and it says something of each."""
+        return all((card.name, name) in self.estimates and self._worthy(card, name) for name in names)
 
 
 def cells(inputs: Inputs) -> list[Cell]:
@@ -268,6 +267,11 @@ def named(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Scores with the first method's shuffled rows named `shuffled_id`; the others keep `shuffled_id:<method>`."""
     first = f"{SHUFFLED}:{methods[0]}" if methods else ""
     return table.assign(method=table["method"].replace({first: SHUFFLED}))
+
+
+def _minus(one: Estimate, other: Estimate) -> tuple[Floats, float, int]:
+    """The draws of a difference, itself, and how many units it rests on."""
+    return one.draws - other.draws, one.row.mean - other.row.mean, min(one.units, other.units)
 
 
 def _mean(sums: Floats, counts: Floats, weights: Floats) -> Floats:

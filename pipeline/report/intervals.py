@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 Cast = Sequence[str]
@@ -69,17 +70,31 @@ def _drawn(numbers: NDArray[np.int64], draws: int, generator: np.random.Generato
     return weights
 
 
-def interval(draws: Floats, estimate: float, confidence: float) -> tuple[float, float]:
-    """The percentile interval of draws (D,); it is widened to hold the estimate, which few or skewed draws may miss.
+def interval(draws: Floats, estimate: float, confidence: float, units: int) -> tuple[float, float]:
+    """The percentile interval of draws (D,) that resample n = `units`, as `widened` for as few as they are.
 
-    NaN where the estimate or every draw is.
+    It holds the estimate, which few or skewed draws may miss. NaN where the estimate or every draw is; without end
+    where one unit is all there is, which says nothing of others.
     """
     known = draws[np.isfinite(draws)]
     if not len(known) or not np.isfinite(estimate):
         return float("nan"), float("nan")
+    if units < 2:
+        return float("-inf"), float("inf")
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(known, [tail, 1.0 - tail])
+    low, high = np.quantile(widened(known, estimate, confidence, units), [tail, 1.0 - tail])
     return min(float(low), estimate), max(float(high), estimate)
+
+
+def widened(draws: Floats, estimate: Floats | float, confidence: float, units: int) -> Floats:
+    """Draws as far from the estimate as Student's t asks for with `units` (at least 2) resampled.
+
+    Percentiles of a bootstrap over n units have the tails of a normal distribution and a spread that lacks a factor of
+    sqrt(n / (n - 1)): of five people's "95 %" intervals 83 % hold the truth (Hesterberg 2015, arXiv 1411.5279).
+    """
+    level = 0.5 + confidence / 2.0
+    factor = student.ppf(level, units - 1) / NormalDist().inv_cdf(level) * np.sqrt(units / (units - 1))
+    return estimate + factor * (draws - estimate)
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
@@ -94,11 +109,16 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
     return max(0.0, float((centre - spread) / scale)), min(1.0, float((centre + spread) / scale))
 
 
-def rank_intervals(draws: Floats, better: str, confidence: float) -> list[tuple[int, int]]:
-    """Best and worst rank (1 is best) of each of M methods within the central share of draws (M, D).
+def rank_intervals(
+    draws: Floats, estimates: Floats, better: str, confidence: float, units: int
+) -> list[tuple[int, int]]:
+    """Best and worst rank (1 is best) of each of M methods (M,) within the central share of draws (M, D), `widened`.
 
-    Ties share a rank, and a draw without a number (NaN) is last.
+    Ties share a rank, and a draw without a number (NaN) is last. One unit ranks nobody.
     """
+    if units < 2:
+        return [(1, len(draws))] * len(draws)
+    draws = widened(draws, estimates[:, None], confidence, units)
     signed = np.nan_to_num(draws if better == "higher" else -draws, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     ranks = 1 + (signed[None, :, :] > signed[:, None, :]).sum(axis=1)
     tail = (1.0 - confidence) / 2.0
@@ -107,13 +127,20 @@ def rank_intervals(draws: Floats, better: str, confidence: float) -> list[tuple[
     return [(int(first), int(last)) for first, last in zip(low, high, strict=True)]
 
 
-def two_sided(draws: Floats) -> float:
-    """The smallest level at which the percentile interval of differences (D,) excludes 0; never below 1 / D."""
+def two_sided(draws: Floats, estimate: float, units: int) -> float:
+    """How probable so large a difference is where there is none: Student's t, with the spread of its draws (D,).
+
+    Not from the draws' tails, which are too light where many pairs are corrected for. Never below what a test that
+    flips the signs of n = `units` differences could give, 2 / 2^n.
+    """
     known = draws[np.isfinite(draws)]
-    if not len(known):
+    if not len(known) or not np.isfinite(estimate):
         return float("nan")
-    tail = min(float(np.mean(known <= 0)), float(np.mean(known >= 0)))
-    return min(1.0, max(2.0 * tail, 1.0 / len(known)))
+    if units < 2 or estimate == 0:
+        return 1.0
+    error = float(known.std()) * np.sqrt(units / (units - 1))
+    level = 2.0 * float(student.sf(abs(estimate) / error, units - 1)) if error else 0.0
+    return max(level, 2.0 ** (1 - units))
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -92,8 +92,11 @@ def distances(metrics: Sequence[str]) -> dict[str, board.Distance]:
     }
 
 
-def photographs(folder: Path) -> board.Photographs:
-    """Features of the real test photographs by number of people, where there are enough."""
+def photographs(folder: Path) -> dict[int, board.Photographs]:
+    """The real test photographs by number of people, where there are enough."""
     rows = shards.read_all(folder, "features").to_pandas()
-    groups = {int(people): np.stack(list(own["embedding"])) for people, own in rows.groupby("people")}
-    return board.Photographs({people: each for people, each in groups.items() if len(each) >= FEWEST_PHOTOGRAPHS})
+    return {
+        int(people): board.Photographs(np.stack(list(own["embedding"])), [list(cast) for cast in own["identity_ids"]])
+        for people, own in rows.groupby("people")
+        if len(own) >= FEWEST_PHOTOGRAPHS
+    }

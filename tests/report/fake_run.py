@@ -229,7 +229,8 @@ def _real(folder: Path, photos: Sequence[Photo]) -> None:
         faces.append(row | seen)
         for people in (1, 2, 3):
             feature = unit(rng.normal(1.0, 1.0, TEXT)).tolist()
-            features.append({"case_id": photo.photo_id, "protocol": "", "people": people, "embedding": feature})
+            shown = {"people": people, "identity_ids": [f"{photo.photo_id}/{slot}" for slot in range(people)]}
+            features.append({"case_id": photo.photo_id, "protocol": "", **shown, "embedding": feature})
     _put(folder / "faces-0.parquet", faces, records.REAL_FACES)
     _put(folder / "features-0.parquet", features, records.FEATURES)
 
@@ -258,7 +259,10 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
                 rows += [row for row in shuffled if row["slot"] >= 0]
             found += [head | face for face in score._faces(seen.faces, asked)]
             if seen.feature is not None:
-                features.append(head | {"people": len(case.people), "embedding": seen.feature.tolist()})
+                names = [person.identity_id for person in case.people]
+                features.append(
+                    head | {"people": len(names), "identity_ids": names, "embedding": seen.feature.tolist()}
+                )
     _put(data / "images" / name / "images-0.parquet", pictures, records.IMAGES)
     _put(data / "scores" / name / "scores-0.parquet", rows, records.SCORES)
     _put(data / "scores" / name / "found-0.parquet", found, records.FOUND)

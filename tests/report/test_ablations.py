@@ -34,11 +34,11 @@ def difference(verdict: str) -> board.Difference:
 
 
 def test_the_difference_by_hand() -> None:
-    """0.2 on every person, whatever people are drawn; one ablation is a family of its own, so p is 1 / draws."""
+    """0.2 on each of 12 people, whoever is drawn; one ablation is a family of its own: p of 12 equal signs."""
     (found,) = make(rows(0.5, 0.3), (SIM,), (FULL,), ablations={LESS: FULL})[0].ablated()
     assert (found.method, found.other) == (FULL, LESS)
     assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.2, 0.2))
-    assert found.p == pytest.approx(1 / 300)
+    assert found.p == pytest.approx(2 / 2**12)
 
 
 def test_full_form_and_ablation_swapped_change_the_sign() -> None:
@@ -54,7 +54,7 @@ def test_p_is_corrected_over_the_ablations_of_one_method_only() -> None:
     found = {
         each.other: each for each in make(rows(0.5, 0.3) + more, (SIM,), (FULL, OTHER), ablations=family)[0].ablated()
     }
-    assert found[LESS].p == pytest.approx(2 / 300)
+    assert found[LESS].p == pytest.approx(2 * 2 / 2**12)
     assert found["theirs-b"].p == 1.0
     assert found["theirs-b"].method == OTHER
 

@@ -27,7 +27,7 @@ def score(case: str, method: str, value: float, metric="sim_heldout", missing=Fa
 def inputs(rows, cards=(SIM, SHARE), methods=("ours",), features=None, photographs=None, ablations=None, elsewhere=()):
     empty = pd.DataFrame(columns=["case_id", "protocol", "people", "method", "embedding"])
     return board.Inputs(
-        pd.DataFrame(rows), empty if features is None else features, board.Photographs(photographs or {}),
+        pd.DataFrame(rows), empty if features is None else features, photographs or {},
         cards, {"kid": realism.distance}, methods, 300, 0.95, 0, ablations or {}, elsewhere,
     )  # fmt: skip
 
@@ -62,7 +62,8 @@ def test_slots_of_a_case_share_its_weight() -> None:
 
 def test_share_by_hand() -> None:
     """(0.5 - 0.1) / (0.9 - 0.1) = 0.5; the ends are 0 and 1 without any doubt."""
-    cells = make([score("a", name, value) for name, value in (("no_id", 0.1), ("ours", 0.5), ("vae_roundtrip", 0.9))])
+    ends = (("no_id", 0.1), ("ours", 0.5), ("vae_roundtrip", 0.9))
+    cells = make([score(case, name, value) for case in "ab" for name, value in ends])
     assert find(cells, "sim_share", "ours").mean == pytest.approx(0.5)
     for name, end in (("no_id", 0.0), ("vae_roundtrip", 1.0)):
         row = find(cells, "sim_share", name)
@@ -108,11 +109,26 @@ def test_paired_differences_are_narrower_than_the_methods_are() -> None:
 
 
 def test_only_methods_are_ranked() -> None:
-    rows = [score("a", "ours", 0.5), score("a", "theirs", 0.4), score("a", "no_id", 0.9)]
+    values = {"ours": 0.5, "theirs": 0.4, "no_id": 0.9}
+    rows = [score(case, name, value) for case in "ab" for name, value in values.items()]
     estimates = make(rows, (SIM,), ("ours", "theirs"))[0].estimates
     assert estimates["sim_heldout", "ours"].ranks == (1, 1)
     assert estimates["sim_heldout", "theirs"].ranks == (2, 2)
     assert estimates["sim_heldout", "no_id"].ranks is None
+
+
+def test_one_person_tells_nobody_apart() -> None:
+    """Ten images, each better by the same, but all of one person: of others they say nothing."""
+    rows = [
+        {**score(f"c{case}", name, value), "identity_ids": ["somebody"]}
+        for case in range(10)
+        for name, value in (("ours", 0.5), ("theirs", 0.4))
+    ]
+    cell = make(rows, (SIM,), ("ours", "theirs"))[0]
+    (pair,) = cell.differences()
+    assert (pair.mean, pair.p, pair.apart) == (pytest.approx(0.1), 1.0, False)
+    assert cell.estimates["sim_heldout", "ours"].ranks == (1, 2)
+    assert (find([cell], "sim_heldout", "ours").low, find([cell], "sim_heldout", "ours").high) == (-1, 1)
 
 
 def test_what_was_made_elsewhere_is_compared_and_not_ranked() -> None:
@@ -135,8 +151,11 @@ def test_who_knows_nobody_is_not_ranked_by_what_that_makes_easy() -> None:
     methods = ("ours", "theirs", "stranger")
     (cell,) = make(rows, (SIM, copied), methods)
     assert [cell.estimates["copy_paste", name].ranks for name in methods] == [(1, 1), (2, 2), None]
+    compared = [(each.method, each.other) for each in cell.differences() if each.metric == "copy_paste"]
+    assert compared == [("ours", "theirs")]
     (cell,) = make([row for row in rows if row["metric"] != "sim_heldout"], (SIM, copied), methods)
     assert {cell.estimates["copy_paste", name].ranks for name in methods} == {None}
+    assert not [each for each in cell.differences() if each.metric == "copy_paste"]
 
 
 def test_a_method_without_a_number_takes_no_rank_and_is_neither_better_nor_worse() -> None:
@@ -207,14 +226,20 @@ def test_set_distances_and_their_missing_images() -> None:
             for name, vector in zip(names[:11], rng.normal(size=(11, 6)), strict=True)
         ]
     )
-    photographs = rng.normal(size=(15, 6))
-    photographs /= np.linalg.norm(photographs, axis=1, keepdims=True)
-    cells = make(
-        [score(name, "ours", 0.5) for name in names], (SIM, KID), features=features, photographs={1: photographs}
-    )
-    row = find(cells, "kid", "ours")
+    real = np.tile(rng.normal(size=(3, 6)), (5, 1)) + 0.1 * rng.normal(size=(15, 6))
+    real /= np.linalg.norm(real, axis=1, keepdims=True)
+    rows = [score(name, "ours", 0.5) for name in names]
+
+    def kid(casts: list[list[str]]) -> board.Row:
+        photographs = {1: board.Photographs(real, casts)}
+        return find(make(rows, (SIM, KID), features=features, photographs=photographs), "kid", "ours")
+
+    row = kid([[f"q{index}"] for index in range(15)])
     assert (row.n, row.missing) == (11, 1)
     assert row.low < row.mean < row.high
+    of_three = kid([[f"q{index % 3}"] for index in range(15)])  # photographs of one person are drawn together
+    assert of_three.mean == row.mean
+    assert of_three.high - of_three.low > row.high - row.low
 
 
 def test_the_first_methods_shuffled_images_are_the_bound() -> None:

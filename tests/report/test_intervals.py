@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from pipeline.report import intervals
 
@@ -64,28 +65,55 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 
 def test_the_interval_of_a_known_sample() -> None:
-    assert intervals.interval(np.arange(1001.0), 500.0, 0.9) == pytest.approx((50.0, 950.0))
+    """Of very many units the percentiles; of two t = 6.314 and z = 1.645, so sqrt(2) 3.839 times as far."""
+    assert intervals.interval(np.arange(1001.0), 500.0, 0.9, 10**9) == pytest.approx((50.0, 950.0))
+    far = 450 * np.sqrt(2) * 6.3138 / 1.6449
+    assert intervals.interval(np.arange(1001.0), 500.0, 0.9, 2) == pytest.approx((500 - far, 500 + far), rel=1e-4)
 
 
 def test_the_interval_holds_the_estimate() -> None:
-    assert intervals.interval(np.array([1.0, 2.0]), 5.0, 0.95)[1] == 5.0
+    assert intervals.interval(np.array([1.0, 2.0]), 5.0, 0.95, 9)[1] == 5.0
 
 
-def test_an_unknown_estimate_has_no_interval() -> None:
-    assert np.isnan(intervals.interval(np.array([1.0]), float("nan"), 0.95)).all()
-    assert np.isnan(intervals.interval(np.array([np.nan]), 1.0, 0.95)).all()
+def test_an_unknown_estimate_has_no_interval_and_one_unit_one_without_end() -> None:
+    assert np.isnan(intervals.interval(np.array([1.0]), float("nan"), 0.95, 9)).all()
+    assert np.isnan(intervals.interval(np.array([np.nan]), 1.0, 0.95, 9)).all()
+    assert intervals.interval(np.array([1.0, 1.0]), 1.0, 0.95, 1) == (-np.inf, np.inf)
 
 
-def test_coverage_of_the_interval() -> None:
-    """95 % intervals of 60 people with 4 images each hold the truth about 95 times in 100."""
-    held = 0
-    for seed in range(150):
+def sample(people: int, images: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Draws and the mean of images of people, whose true mean is 0."""
+    values = (rng.normal(size=(people, 1)) + 0.5 * rng.normal(size=(people, images))).ravel()
+    weights = intervals.case_weights([[f"p{i}"] for i in range(people) for _ in range(images)], 400, rng)
+    return (weights @ values) / weights.sum(1), float(values.mean())
+
+
+@pytest.mark.parametrize("people", [3, 5, 60])
+def test_coverage_of_the_interval(people: int) -> None:
+    """95 % intervals of people with 4 images each hold the truth about 95 times in 100, of few people too."""
+    found = [intervals.interval(*sample(people, 4, np.random.default_rng(seed)), 0.95, people) for seed in range(400)]
+    assert 0.92 <= np.mean([low <= 0.0 <= high for low, high in found]) <= 0.98
+
+
+@pytest.mark.parametrize(("people", "least"), [(3, 0.25), (8, 2**-7), (60, 0.0)])
+def test_equal_methods_are_told_apart_at_most_five_times_in_a_hundred(people: int, least: float) -> None:
+    """Of three people never: flips of three signs give no level below 0.25."""
+    levels = [intervals.two_sided(*sample(people, 1, np.random.default_rng(seed)), people) for seed in range(1000)]
+    assert np.mean(np.array(levels) < 0.05) <= 0.07
+    assert min(levels) >= least
+
+
+def test_so_is_any_pair_of_eight_equal_methods() -> None:
+    """24 people, 28 pairs: far in the tails, where the draws' own are too light (12 tables of 100 showed something)."""
+    wrong = 0
+    for seed in range(300):
         rng = np.random.default_rng(seed)
-        values = (rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, 4))).ravel()
-        weights = intervals.case_weights([[f"p{i}"] for i in range(60) for _ in range(4)], 400, rng)
-        low, high = intervals.interval((weights @ values) / weights.sum(1), values.mean(), 0.95)
-        held += low <= 0.0 <= high
-    assert 0.88 <= held / 150 <= 0.99
+        values, weights = rng.normal(size=(24, 8)), intervals.case_weights([[f"p{i}"] for i in range(24)], 400, rng)
+        draws, means = (weights @ values) / weights.sum(1, keepdims=True), values.mean(0)
+        pairs = [(one, other) for one in range(8) for other in range(one)]
+        levels = [intervals.two_sided(draws[:, a] - draws[:, b], means[a] - means[b], 24) for a, b in pairs]
+        wrong += min(intervals.holm(levels)) < 0.05
+    assert wrong / 300 <= 0.08
 
 
 @pytest.mark.parametrize(
@@ -97,16 +125,36 @@ def test_wilson_against_tables(share: float, n: int, low: float, high: float) ->
 
 
 def test_ranks_by_hand() -> None:
-    """The first is always best; the two others change places in half of the draws."""
+    """The first is always best; the two others change places in half of the draws. One unit says nothing."""
     draws = np.array([[3.0, 3.0, 3.0, 3.0], [1.0, 2.0, 1.0, 2.0], [2.0, 1.0, 2.0, 1.0]])
-    assert intervals.rank_intervals(draws, "higher", 0.95) == [(1, 1), (2, 3), (2, 3)]
-    assert intervals.rank_intervals(draws, "lower", 0.95) == [(3, 3), (1, 2), (1, 2)]
+    means = draws.mean(1)
+    assert intervals.rank_intervals(draws, means, "higher", 0.95, 30) == [(1, 1), (2, 3), (2, 3)]
+    assert intervals.rank_intervals(draws, means, "lower", 0.95, 30) == [(3, 3), (1, 2), (1, 2)]
+    assert intervals.rank_intervals(draws, means, "higher", 0.95, 1) == [(1, 3)] * 3
 
 
-def test_two_sided_level() -> None:
-    assert intervals.two_sided(np.array([1.0] * 95 + [-1.0] * 5)) == pytest.approx(0.1)
-    assert intervals.two_sided(np.ones(100)) == pytest.approx(0.01)
-    assert intervals.two_sided(np.zeros(10)) == 1.0
+def test_ranks_of_few_units_are_less_certain() -> None:
+    """The first leads in every draw, in some by a quarter of what it does on average: three people may mislead."""
+    draws, means = np.array([[0.3, 0.05], [0.0, 0.0]]), np.array([0.175, 0.0])
+    assert intervals.rank_intervals(draws, means, "higher", 0.95, 1000) == [(1, 1), (2, 2)]
+    assert intervals.rank_intervals(draws, means, "higher", 0.95, 3) == [(1, 2), (1, 2)]
+
+
+def test_two_sided_level_against_a_t_test() -> None:
+    """The bootstrap's spread of a mean is the population deviation over sqrt(n), known without drawing."""
+    values = np.random.default_rng(7).normal(0.4, 1.0, size=12)
+    error = values.std() / np.sqrt(12)
+    draws = values.mean() + error * np.array([-1.0, 1.0])
+    assert intervals.two_sided(draws, values.mean(), 12) == pytest.approx(ttest_1samp(values, 0.0).pvalue)
+    assert intervals.two_sided(-draws, -values.mean(), 12) == pytest.approx(ttest_1samp(values, 0.0).pvalue)
+
+
+def test_two_sided_level_without_spread() -> None:
+    """Five people who all differ by the same: as improbable as five signs that agree."""
+    assert intervals.two_sided(np.ones(100), 1.0, 5) == pytest.approx(2 / 2**5)
+    assert intervals.two_sided(np.ones(100), 1.0, 1) == 1.0
+    assert intervals.two_sided(np.zeros(10), 0.0, 5) == 1.0
+    assert np.isnan(intervals.two_sided(np.full(10, np.nan), 1.0, 5))
 
 
 def test_holm_by_hand() -> None:
