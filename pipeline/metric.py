@@ -96,10 +96,11 @@ class Person:
     """Who a place in a case asks for. Embeddings per encoder are of unit length."""
 
     identity_id: str
-    references: Mapping[str, Floats]  # encoder -> (R, D), the photographs that the generator was given
+    references: Mapping[str, Floats]  # encoder -> (R, D), the photographs that a generator may be given
     held_out: Mapping[str, Floats]  # encoder -> (H, D), other photographs of the person, only scored against
     box: Floats | None = None  # (4,) where the layout wants the face, x1 y1 x2 y2 in pixels; None without a layout
     held: Held | None = None  # how the layout wants the head held, with this person's shape; None without a layout
+    given: int | None = None  # how many of the references, the first ones, the generator was given; None for all
 
 
 @dataclass(frozen=True)

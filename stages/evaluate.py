@@ -9,7 +9,7 @@ python -m stages.evaluate --folder DIR --name X  images made elsewhere, files na
 import argparse
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,14 +25,19 @@ SAMPLES, IMAGES, SCORES = Path("data/samples"), Path("data/images"), Path("data/
 NAME = re.compile(r"\w[\w-]*", re.ASCII)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", help="folders of data/images; all of them by default")
     parser.add_argument("--folder", type=Path, help="a folder of images made elsewhere")
     parser.add_argument("--name", help="what tables call --folder: letters, digits, _ and -")
-    parser.add_argument("--protocol", default="free", choices=benchmark.PROTOCOLS, help="what --folder was made under")
-    return parser.parse_args()
+    parser.add_argument("--protocol", choices=benchmark.PROTOCOLS, help="what --folder was made under; by default free")
+    asked = parser.parse_args(words)
+    if asked.folder and asked.methods:
+        parser.error(f"--folder is scored alone, found {' '.join(asked.methods)} beside it")
+    if not asked.folder and (asked.name or asked.protocol):
+        parser.error("--name and --protocol are those of a --folder, found none")
+    return asked
 
 
 def wanted(asked: argparse.Namespace) -> list[str]:
@@ -45,22 +50,20 @@ def wanted(asked: argparse.Namespace) -> list[str]:
     cases = benchmark.load(SAMPLES / benchmark.FILE)
     if asked.folder:
         _check_name(asked.name or "")
-        folder.take_in(asked.folder, asked.name, asked.protocol, cases, IMAGES)
+        folder.take_in(asked.folder, asked.name, asked.protocol or benchmark.PROTOCOLS[0], cases, IMAGES)
         return [asked.name]
-    found = {path.name: plan.drawn_for(path) == {cases.hash} for path in sorted(IMAGES.glob("*")) if path.is_dir()}
-    known = [name for name, fits in found.items() if fits]
+    faults = {path.name: plan.fault(path, cases) for path in sorted(IMAGES.glob("*")) if path.is_dir()}
+    known = [name for name, fault in faults.items() if fault is None]
     for name in asked.methods:
-        if name not in found:
-            raise MissingInput(f"no {IMAGES / name}{did_you_mean(name, found)}")
-        if name not in known:
-            raise MissingInput(
-                f"{IMAGES / name} was drawn for other cases: generate it again, or take the folder in again"
-            )
+        if name not in faults:
+            raise MissingInput(f"no {IMAGES / name}{did_you_mean(name, faults)}")
+        if faults[name]:
+            raise MissingInput(f"{IMAGES / name} {faults[name]}: generate it again, or take the folder in again")
     if not known:
         raise MissingInput(f"no images of the cases of {SAMPLES} in {IMAGES}: run the generate stage first")
     if not asked.methods:
-        scored = {path.name for path in SCORES.glob("*") if path.is_dir()}
-        _forget({*found, *scored} - {*known, plan.REAL})
+        scored = {path.name: "has no images" for path in SCORES.glob("*") if path.is_dir() and path.name != plan.REAL}
+        _forget({name: fault for name, fault in (scored | faults).items() if fault})
     return asked.methods or known
 
 
@@ -74,10 +77,10 @@ def _check_name(name: str) -> None:
         )
 
 
-def _forget(names: Collection[str]) -> None:
-    """Remove the scores of what has no images of these cases any more: the report reads all scores that there are."""
-    for name in sorted(names):
-        print(f"{IMAGES / name} has no images of the cases of {SAMPLES} and is left out")
+def _forget(faults: Mapping[str, str]) -> None:
+    """Remove the scores of what has not all images of these cases: the report reads all scores that there are."""
+    for name, fault in sorted(faults.items()):
+        print(f"{IMAGES / name} {fault} and is left out")
         shutil.rmtree(SCORES / name, ignore_errors=True)
 
 

@@ -36,6 +36,9 @@ def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path)
     )
     shards.remove_stale(out / name, f"images-{protocol}", [task])
     shards.write(shards.path_of(out / name, f"images-{protocol}", task.key), table, records.IMAGES)
+    for path in shards.paths(out / name, "images"):  # the other protocol's, where that was taken in for other cases
+        if set(shards.read(path, ["benchmark"])["benchmark"].to_pylist()) != {asked.hash}:
+            path.unlink()
     return found
 
 

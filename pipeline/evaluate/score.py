@@ -30,6 +30,7 @@ class ScoreTask:
     method: str
     images: str  # path of data/images/<method>/images-*.parquet
     shuffled: bool  # also scored against other people
+    given: int | None = None  # how many references of each person the generator was given; None for all
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class ScoreWorker:
             case = self._cases[row["case_id"]]
             head = {"case_id": case.case_id, "protocol": row["protocol"]}
             seen = self._look(row, case.prompt)
-            asked = evidence(seen, self._gallery.cast(case, row["protocol"], self._poses.wanted), self._gallery)
+            cast = self._gallery.cast(case, row["protocol"], self._poses.wanted)
+            asked = evidence(seen, [replace(person, given=task.given) for person in cast], self._gallery)
             scores += list(self._rows(head | {"method": task.method}, case, asked))
             if task.shuffled and case.case_id in self._strangers:
                 scores += self._shuffled(head | {"method": f"{SHUFFLED}:{task.method}"}, seen, case)

@@ -11,7 +11,8 @@ from pipeline.metric import ENCODERS, LEFT_OUT, WHOLE_IMAGE, Card, Evidence, Flo
 
 _HOW = (
     "Cosine between the embeddings of the generated face and of the person's held-out photographs, mean over those "
-    "photographs. Faces are given to people by one optimal assignment per image. "
+    "photographs. Faces are given to people by one optimal assignment per image; of faces too many those who fit best "
+    "are taken, so read it beside count_exact. "
 )
 _ZERO = "A person without a face counts as 0."
 
@@ -52,7 +53,7 @@ CARDS = (
         "higher",
         float("-inf"),  # floor and ceiling are other pictures, which a picture may be below and above
         float("inf"),
-        absent="is left out",
+        absent="counts as a sim_heldout of 0",
         main=True,
         share_of="sim_heldout",
     ),

@@ -1,5 +1,6 @@
 """From images to rows of scores, with toy models: red cells for faces, blueness for identity."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,25 @@ def test_another_head_fit_or_landmark_model_makes_other_scores(
     assert len(keys) == 5
 
 
+def test_scores_of_other_images_are_in_no_table(data: Path, params: settings.Settings, tmp_path: Path) -> None:
+    copied = tmp_path / "data"
+    shutil.copytree(data, copied)
+    plan.check_scored(params, ["ours"], copied)
+    (path,) = shards.paths(copied / "images" / "ours", "images")
+    path.rename(path.with_name("images-other.parquet"))
+    with pytest.raises(MissingInput, match="scores/ours does not fit"):
+        plan.check_scored(params, ["ours"], copied)
+
+
+def test_a_metric_knows_how_many_references_were_given(data: Path, params: settings.Settings, tmp_path: Path) -> None:
+    found = {}
+    for name in ("uniportrait", "uniportrait-1_references", "no_id", "theirs"):
+        shutil.copytree(data / "images" / "ours", tmp_path / name)
+        found[name] = [task.inputs.given for task in plan.score_tasks(params, name, data / "samples", tmp_path, [])]
+    every = params.generate.references
+    assert found == {"uniportrait": [every], "uniportrait-1_references": [1], "no_id": [None], "theirs": [None]}
+
+
 def test_summaries(data: Path) -> None:
     found = summary.of(data / "scores" / "ours")
     assert found["images"] == 3
@@ -235,8 +255,8 @@ def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.S
     assert rejects[0] is None
     assert rejects[1].startswith("bad_image")
     assert rejects[2].startswith("size: 8 x 8 pixels, the case asks for")
-    assert plan.drawn_for(data / "images" / "theirs") == {ASKED.hash}
-    assert plan.drawn_for(data / "images" / "nobody's") == set()
+    assert plan.fault(data / "images" / "theirs", ASKED) is None
+    assert plan.fault(data / "images" / "nobody's", ASKED) == "has no images"
     score(data, params, "theirs")
     rows = shards.read_all(data / "scores" / "theirs", "scores").to_pandas()
     own = rows[(rows["metric"] == "sim_heldout") & (rows["method"] == "theirs")]

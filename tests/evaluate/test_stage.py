@@ -12,7 +12,8 @@ from pipeline.errors import MissingInput, SettingsError
 from stages import evaluate
 from tests import fairness_data
 
-CASES = [fairness_data.case("a", "b", index=0)]
+CASES = [fairness_data.case("a", "b", index=0), fairness_data.case("a", "b", index=1)]
+NAMES = tuple(case.case_id for case in CASES)
 ASKED = Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES))
 
 
@@ -24,14 +25,15 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "images"
 
 
-def drawn(folder: Path, asked: str = ASKED.hash) -> None:
-    row = {"case_id": CASES[0].case_id, "protocol": "free", "method": folder.name, "benchmark": asked}
-    row |= {"image": None, "width": 8, "height": 8, "reject": "out of memory"}
-    shards.write(folder / "images-0.parquet", pa.Table.from_pylist([row], schema=records.IMAGES), records.IMAGES)
+def drawn(folder: Path, asked: str = ASKED.hash, protocol: str = "free", cases: tuple[str, ...] = NAMES) -> None:
+    head = {"protocol": protocol, "method": folder.name, "benchmark": asked}
+    rest = {"image": None, "width": 8, "height": 8, "reject": "out of memory"}
+    rows = pa.Table.from_pylist([head | {"case_id": name} | rest for name in cases], schema=records.IMAGES)
+    shards.write(folder / f"images-{protocol}-0.parquet", rows, records.IMAGES)
 
 
-def asked(*methods: str, folder: Path | None = None, name: str | None = None) -> Namespace:
-    return Namespace(methods=list(methods), folder=folder, name=name, protocol="free")
+def asked(*methods: str, folder: Path | None = None, name: str | None = None, protocol: str | None = None) -> Namespace:
+    return Namespace(methods=list(methods), folder=folder, name=name, protocol=protocol)
 
 
 def test_everything_is_scored_by_default(images: Path) -> None:
@@ -50,6 +52,16 @@ def test_images_of_other_cases_are_left_out_and_their_scores_forgotten(images: P
     assert evaluate.wanted(asked()) == ["uniportrait"]
     assert not old.exists()
     with pytest.raises(MissingInput, match="drawn for other cases"):
+        evaluate.wanted(asked("instantid"))
+
+
+def test_a_half_drawn_method_is_not_scored(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(images / "uniportrait")
+    drawn(images / "instantid")
+    drawn(images / "instantid", protocol="layout", cases=NAMES[:1])
+    assert evaluate.wanted(asked()) == ["uniportrait"]
+    assert "instantid has rows for 1 of the 2 cases of the protocol layout and is left out" in capsys.readouterr().out
+    with pytest.raises(MissingInput, match="1 of the 2 cases of the protocol layout: generate it again"):
         evaluate.wanted(asked("instantid"))
 
 
@@ -93,6 +105,28 @@ def test_a_folder_needs_a_plain_name_of_its_own(images: Path, tmp_path: Path, na
     with pytest.raises(SettingsError, match="--name"):
         evaluate.wanted(asked(folder=one_image(tmp_path / "made"), name=name))
     assert not images.exists()
+
+
+def test_a_folder_taken_in_for_other_cases_is_not_mixed(images: Path, tmp_path: Path) -> None:
+    drawn(images / "theirs", "another", protocol="layout")
+    evaluate.wanted(asked(folder=one_image(tmp_path / "made"), name="theirs"))
+    assert {row["protocol"] for row in shards.read_all(images / "theirs", "images").to_pylist()} == {"free"}
+    evaluate.wanted(asked(folder=tmp_path / "made", name="theirs", protocol="layout"))
+    assert evaluate.wanted(asked("theirs")) == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["uniportrait", "--folder", "x", "--name", "theirs"], "found uniportrait beside it"),
+        (["--name", "theirs"], "those of a --folder"),
+        (["uniportrait", "--protocol", "layout"], "those of a --folder"),
+    ],
+)
+def test_words_that_do_not_go_together(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.arguments(words)
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["theirs", "Their-2nd_try", "unreal", "2024"])

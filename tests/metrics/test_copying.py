@@ -1,5 +1,7 @@
 """copying: copy-paste by hand and against the formula, invariances, and its sign when target and reference swap."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,14 +30,38 @@ def test_swapping_target_and_reference_changes_the_sign() -> None:
 def test_against_the_formula() -> None:
     rng = np.random.default_rng(0)
     faces, held_out, references = random_units(rng, 2), random_units(rng, 3), random_units(rng, 2)
-    expected = np.mean(
-        [
-            [(np.arccos(face @ t) - np.arccos(face @ r)) / np.arccos(t @ r) for t in held_out for r in references]
-            for face in faces
-        ],
-        axis=1,
-    )
+    expected = [
+        max(
+            np.mean([(np.arccos(face @ t) - np.arccos(face @ r)) / np.arccos(t @ r) for t in held_out])
+            for r in references
+        )
+        for face in faces
+    ]
     np.testing.assert_allclose(copying.copy_paste(faces, held_out, references), expected)
+
+
+def test_one_of_four_references_pasted_is_a_copy() -> None:
+    references = random_units(np.random.default_rng(3), 4, 4)
+    assert score([turned(0)], references, references[2]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_what_the_generator_was_not_given_is_not_copied() -> None:
+    """Of three references one was given: the others may be anything."""
+    rng = np.random.default_rng(4)
+    references = random_units(rng, 3, 4)
+    others = [references[0], *random_units(rng, 2, 4)]
+    found = [
+        [
+            values(
+                copying.score(evidence([replace(person("p", [turned(0)], shown), given=given)], [turned(45)], [0])),
+                name,
+            )
+            for name in ("sim_reference", "copy_paste")
+        ]
+        for shown, given in ((references, 1), (others, 1), (references[:1], None), (references, None))
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[0] != found[3]
 
 
 def test_pairs_too_close_to_tell_are_left_out() -> None:
