@@ -1,17 +1,18 @@
 """The fairness contract as checks: each raises a FairnessError that names what breaks it.
 
-The samples stage calls the first three on what it wrote, the generate stage all of them before it draws a picture.
+The samples stage calls the first three on what it wrote, train and evaluate the last, the generate stage all of them
+before it draws a picture.
 That methods see the same photos in the same order, on the same budget, is not checked but built in: only the shared
 loop chooses photos.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from pipeline.benchmark import Case
-from pipeline.errors import FairnessError, MissingInput
+from pipeline.encoders.recogniser import Recogniser
+from pipeline.errors import FairnessError
 from pipeline.settings import Models
+from pipeline.shards import file_fingerprint
 
 
 def check_splits(photos: Iterable[tuple[str, str, Sequence[str]]], cases: Sequence[Case]) -> None:
@@ -86,17 +87,18 @@ def check_prompts(captions: Iterable[str], cases: Sequence[Case], normal: Callab
 def check_recognisers(models: Models) -> None:
     """The recognisers that score are not the one that conditions, nor each other.
 
-    Packs may share a detector and landmarks; each must have a model file that the other lacks.
+    Packs may share a detector and landmarks, and published ones that differ in these share their recogniser (buffalo_l
+    and buffalo_m of insightface): what is compared is the file that recognises.
 
     Raises:
-        FairnessError: two directories hold the same models.
-        MissingInput: a directory has no .onnx file.
+        FairnessError: two directories have the same recogniser.
+        MissingInput: a directory has none.
     """
-    contents = {role: _models_in(Path(getattr(models, f"recogniser_{role}"))) for role in "abc"}
+    found = {role: file_fingerprint([Recogniser(getattr(models, f"recogniser_{role}")).path]) for role in "abc"}
     for first, second in (("a", "b"), ("a", "c"), ("b", "c")):
-        if not (contents[first] - contents[second] and contents[second] - contents[first]):
+        if found[first] == found[second]:
             raise FairnessError(
-                f"models.recogniser_{first} and models.recogniser_{second} hold the same models: what scores must "
+                f"models.recogniser_{first} and models.recogniser_{second} have the same recogniser: what scores must "
                 "differ from what conditions, and the two that score from each other; name another pack"
             )
 
@@ -104,12 +106,3 @@ def check_recognisers(models: Models) -> None:
 def _expect(found: str | None, wanted: str, what: str, case: Case) -> None:
     if found != wanted:
         raise FairnessError(f"case {case.case_id}: {what} must be in the {wanted} split, it is in {found}")
-
-
-def _models_in(folder: Path) -> set[str]:
-    found = {hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.onnx"))}
-    if not found:
-        raise MissingInput(
-            f"no .onnx file in {folder}: a FaceAnalysis directory was expected; check models in params.yaml"
-        )
-    return found

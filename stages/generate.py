@@ -14,6 +14,7 @@ from pipeline.benchmark import FILE, load
 from pipeline.bounds import BOUNDS
 from pipeline.errors import run
 from pipeline.generate.weights import check as check_weights
+from pipeline.generate.weights import check_contract
 from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.samples.captions import normal
 
@@ -30,6 +31,7 @@ def main() -> None:
     weights, out = DATA / "weights" / trained, DATA / "images" / name
     if name not in BOUNDS:
         check_weights(weights, chosen.models)
+        check_contract(weights, samples, chosen.train)
     drawing = Drawing(name, chosen.models, how, chosen.shapes, samples / FILE, samples, weights, out)
     check(samples)
     fairness.check_recognisers(chosen.models)

@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, settings
+from pipeline import actors, fairness, settings
 from pipeline.backbone import adapter, cache, data, train
 from pipeline.backbone.loop import Plan
 from pipeline.errors import run
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("method", help="a file in pipeline/methods, or <method>-<variant>")
     name = parser.parse_args().method
     loaded = settings.load()
+    fairness.check_recognisers(loaded.models)  # before hours are spent on what no picture may be drawn with
     samples = data.training_shards(SAMPLES)
     photos = cache.photo_tasks(samples, loaded.models)
     faces = cache.face_tasks(samples, loaded.models, name)

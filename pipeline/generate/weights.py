@@ -7,8 +7,9 @@ from typing import Any
 from pipeline import method as contract
 from pipeline import shards
 from pipeline.backbone import adapter, released
-from pipeline.errors import MissingInput, SettingsError
-from pipeline.settings import Models
+from pipeline.backbone.data import training_shards
+from pipeline.errors import FairnessError, MissingInput, SettingsError
+from pipeline.settings import Models, Train
 
 # The parts that weights are made for, and where their card says which.
 PARTS = {
@@ -31,6 +32,29 @@ def read_card(weights: Path) -> dict[str, Any]:
         hint = f"; trained: {', '.join(trained)}" if trained else ""
         raise MissingInput(f"no {path}: train the method (`python -m stages.train {weights.name}`){hint}")
     return json.loads(path.read_text())
+
+
+def check_contract(weights: Path, samples: Path, train: Train) -> None:
+    """Refuse weights that were trained on other photos, or on another budget, than this run's.
+
+    Converted weights are not asked: they stand in tables as made elsewhere.
+
+    Raises:
+        FairnessError: saying which.
+    """
+    card = read_card(weights)
+    if "data_fingerprint" not in card:
+        return
+    if card["data_fingerprint"] != shards.fingerprint(*(path.name for path in training_shards(samples))):
+        raise FairnessError(
+            f"{weights} was trained on other photos than those of {samples}, and the benchmark's people may be among "
+            f"them: train it again (`python -m stages.train {weights.name}`)"
+        )
+    if card["train"]["images"] != train.images:
+        raise FairnessError(
+            f"{weights} was trained on {card['train']['images']:,} images, train.images is {train.images:,}: methods "
+            "are compared on one budget; train it again, or name its budget in params.yaml"
+        )
 
 
 def check(weights: Path, models: Models, another_base: bool = False) -> None:

@@ -25,7 +25,7 @@ from pipeline.method import Frozen, Method
 from pipeline.portrait import layout
 from pipeline.portrait.between import Between
 from pipeline.portrait.layout import Spot
-from pipeline.portrait.people import Album, read
+from pipeline.portrait.people import Album, read_mask
 from pipeline.settings import Settings
 
 Photos = Sequence[Path | str]  # of one person
@@ -223,20 +223,20 @@ def scaled(trained: Any, scales: Mapping[str, float], name: str) -> Any:
 
 
 def read_masks(paths: Photos, width: int, height: int) -> Floats:
-    """Masks (N, H, W) in [0, 1], the mean of a picture's colours.
+    """Masks (N, H, W) in [0, 1].
 
     Raises:
         MissingInput: one cannot be read.
-        SettingsError: one has another size than the picture.
+        SettingsError: one has another size than the picture, or more than 8 bits.
     """
-    found = [read(Path(path)) for path in paths]
+    found = [read_mask(Path(path)) for path in paths]
     for path, mask in zip(paths, found, strict=True):
         if mask.shape[:2] != (height, width):
             size = f"{mask.shape[1]} x {mask.shape[0]}"
             raise SettingsError(
                 f"{path} is {size} pixels, the picture is to be {width} x {height}: masks need its size"
             )
-    return (np.stack([mask.mean(-1) for mask in found]) / 255).astype(np.float32)
+    return np.stack(found)
 
 
 def check_heard(name: str, plan: Plan, batch: Batch) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.backbone.batch import Floats, Reference
 from pipeline.backbone.references import cut
 from pipeline.encoders.recogniser import align
-from pipeline.errors import MissingInput
+from pipeline.errors import MissingInput, SettingsError
 from pipeline.faces.find import Finder
 from pipeline.head import pose
 from pipeline.head.fit import Fit, basis_of, fit
@@ -70,7 +70,7 @@ class Album:
 
 
 def read(path: Path) -> Pixels:
-    """A photo or a mask (H, W, 3), upright: cameras store how they were held, and detectors find no face on its side.
+    """A photo (H, W, 3), upright: cameras store how they were held, and detectors find no face on its side.
 
     Raises:
         MissingInput: it is not there, or not an image that may be decoded.
@@ -81,6 +81,21 @@ def read(path: Path) -> Pixels:
     except (OSError, BadImage) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise MissingInput(f"cannot read {path}: {reason}") from error
+
+
+def read_mask(path: Path) -> Floats:
+    """How much each pixel (H, W) is a person's, in [0, 1]: the mean of its colours, as far as it is opaque.
+
+    Raises:
+        MissingInput: it is not there, or not an image that may be decoded.
+        SettingsError: its values have more than 8 bits.
+    """
+    pixels = read(path)
+    with Image.open(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise SettingsError(f"{path} has values of more than 8 bits ({image.mode}): save masks with 8 bits")
+        opaque = np.rot90(np.asarray(image.convert("RGBA"))[..., 3], QUARTERS.get(_orientation(path.read_bytes()), 0))
+    return (pixels.mean(-1) / 255 * (opaque / 255)).astype(np.float32)
 
 
 def _orientation(data: bytes) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline import settings, shards
 from pipeline.backbone import adapter, load
-from pipeline.errors import LicenceError, MissingInput, SettingsError
+from pipeline.errors import FairnessError, LicenceError, MissingInput, SettingsError
 from pipeline.generate import weights
 from pipeline.method import Frozen
 from pipeline.settings import Models
@@ -60,6 +61,19 @@ def test_a_relative_of_the_base_is_allowed_when_it_is_asked_for(trained: Path, m
     changed(trained, recogniser_fingerprint="another")
     with pytest.raises(SettingsError, match="another recogniser_a"):
         weights.check(trained, relative, another_base=True)
+
+
+def test_weights_of_other_photos_or_another_budget_enter_no_benchmark(trained: Path, tmp_path: Path) -> None:
+    train = settings.load().train
+    (tmp_path / "train-1.parquet").touch()
+    weights.check_contract(trained, tmp_path, train)  # converted: its card says nothing of photos
+    changed(trained, data_fingerprint=shards.fingerprint("train-1.parquet"), train={"images": train.images})
+    weights.check_contract(trained, tmp_path, train)
+    with pytest.raises(FairnessError, match=r"trained on [\d,]+ images, train\.images is"):
+        weights.check_contract(trained, tmp_path, replace(train, images=train.images + 1))
+    (tmp_path / "train-2.parquet").touch()
+    with pytest.raises(FairnessError, match="trained on other photos"):
+        weights.check_contract(trained, tmp_path, train)
 
 
 def test_no_weights_and_converted_ones_without_a_licence(trained: Path, models: Models) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import MissingInput
+from pipeline.errors import MissingInput, SettingsError
 from pipeline.method import Frozen
-from pipeline.portrait.people import ORIENTATION, Album, read
+from pipeline.portrait.people import ORIENTATION, Album, read, read_mask
 from pipeline.settings import Settings
 from pipeline.world.population import person
 from pipeline.world.scene import portrait
@@ -52,6 +52,25 @@ def test_of_several_faces_the_largest_is_taken_and_that_is_said(
 def test_a_photo_that_gives_no_reference_is_named(album: Album, photos: Path, name: str, words: str) -> None:
     with pytest.raises(MissingInput, match=words):
         album.references([photos / name])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+def test_a_mask_is_where_it_is_white_and_opaque(tmp_path: Path, mode: str) -> None:
+    """Editors write what is erased as white without opacity."""
+    white = np.zeros((8, 16), np.uint8)
+    white[:, :4] = 255
+    mask = Image.fromarray(white).convert(mode)
+    if "A" in mode:
+        mask = Image.new(mode, (16, 8), "white")
+        mask.putalpha(Image.fromarray(white))
+    mask.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), white / 255)
+
+
+def test_a_mask_of_16_bits_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 1000, np.uint16)).save(tmp_path / "mask.png")
+    with pytest.raises(SettingsError, match=r"mask.png has values of more than 8 bits \(I;16\)"):
+        read_mask(tmp_path / "mask.png")
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, 1), (8, 3)])
