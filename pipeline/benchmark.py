@@ -253,8 +253,8 @@ def load(path: Path) -> Benchmark:
     cases = tuple(_case(row) for row in values["cases"])
     if not cases:
         raise MissingInput(
-            f"{path} holds no case. It takes a test person with a reference, a photo for the bounds and another, a test "
-            "photo of other people for the layout and a training photo for the prior: raise samples.test_share"
+            f"{path} holds no case. It takes a test person with a reference, a photo for the bounds and another, a "
+            "test photo of other people for the layout and a training photo for the prior: raise samples.test_share"
         )
     if hash_of(cases) != values["hash"]:
         raise ShardError(f"{path} was changed by hand, its hash does not fit: run the samples stage again")

@@ -1,6 +1,6 @@
 """Ablations: each compared with its own full method, beside what the paper says of it.
 
-A run names `<method>` (the published form), `<method>-<variant>` (other settings) and `<method>-<n>_references` (the
+A run names `<method>` (the full form), `<method>-<variant>` (other settings) and `<method>-<n>_references` (the
 same weights, fewer photos of each person).
 """
 
@@ -21,7 +21,7 @@ COLUMNS = (
 CARD = "card.json"  # beside the weights; what was trained, on what, how
 
 
-MARGIN = 0.03  # of cosine similarity, a twentieth of what can be reached: what counts as no worse
+MARGIN = 0.03  # of cosine similarity, a twentieth of what can be reached: an interval that goes below it shows nothing
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Claim:
     source: str
     figure: str = ""  # full -> ablated, as the paper prints it; empty where it only says what the part is for
     protocol: str = "free"
-    margin: float | None = None  # the claim is that the full form, which costs less, is worse by no more than this
+    margin: float | None = None  # the claim is that the full form, which costs less, is as good, to within this
 
     def __str__(self) -> str:
-        said = f"better {self.metric}" if self.margin is None else f"{self.metric} worse by no more than {self.margin}"
+        said = f"better {self.metric}" if self.margin is None else f"{self.metric} as good (to {self.margin})"
         return f"{self.figure or said} ({self.source})"
 
 
@@ -142,19 +142,14 @@ def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping
 
 
 def judged(claim: Claim, found: board.Difference | None) -> Judged:
-    """Whether a paper's claim holds here, in words: its direction must show, and apart from chance (else None).
-
-    That the full form is no worse must show too: all of the interval lies above the margin.
-    """
+    """Whether a paper's claim holds here, in words: its direction must show, and apart from chance (else None)."""
     verdict = tables.NO_NUMBER if found is None else tables.verdict(found)
     if found is None or verdict == tables.NO_NUMBER:
         return Judged(str(claim), "not tested here", None)
     numbers = f"{found.mean:+.3f} ({tables.number(found.low)} to {tables.number(found.high)})"
     where = f"{claim.metric}, {claim.protocol}, {claim.people} {'person' if claim.people == 1 else 'people'}"
-    if claim.margin is not None and _least(found) > -claim.margin:
-        return Judged(str(claim), f"holds here: {numbers} in {where}", True)
-    if claim.margin is not None and verdict != "worse":
-        return Judged(str(claim), f"not shown here: {numbers} in {where} is not apart from worse", None)
+    if claim.margin is not None:
+        return _as_good(claim, found, f"{numbers} in {where}")
     if verdict == "better":
         return Judged(str(claim), f"holds here: {numbers} in {where}", True)
     if verdict == "worse":
@@ -162,9 +157,15 @@ def judged(claim: Claim, found: board.Difference | None) -> Judged:
     return Judged(str(claim), f"not shown here: {numbers} in {where} is not separable from none", None)
 
 
-def _least(found: board.Difference) -> float:
-    """By how much the full form is better, at the bad end of the interval."""
-    return found.low if found.better == "higher" else -found.high
+def _as_good(claim: Claim, found: board.Difference, numbers: str) -> Judged:
+    """That the full form is as good: the interval holds 0 or more, and nothing that is worse than the margin."""
+    assert claim.margin is not None
+    least, most = (found.low, found.high) if found.better == "higher" else (-found.high, -found.low)
+    if most < 0:
+        return Judged(str(claim), f"does not hold here: the full form is worse, {numbers}", False)
+    if least > -claim.margin:
+        return Judged(str(claim), f"holds here: {numbers}", True)
+    return Judged(str(claim), f"not shown here: {numbers} is not apart from worse", None)
 
 
 def changes(ablations: Mapping[str, str], weights: Path, references: int) -> dict[str, str]:

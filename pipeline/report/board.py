@@ -88,7 +88,7 @@ class Inputs:
     photographs: Mapping[int, Photographs]  # by number of people
     cards: Sequence[Card]
     distances: Mapping[str, Distance]  # metric -> set distance
-    methods: Sequence[str]  # published forms: ranked, and compared with each other
+    methods: Sequence[str]  # full forms: ranked, and compared with each other
     draws: int
     confidence: float
     seed: int

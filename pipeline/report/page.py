@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.benchmark import Benchmark
+from pipeline.method import find
 from pipeline.metric import Card
 from pipeline.report import ablations, audit, board, cases, manifest, read, tables
 from pipeline.report.pictures import Album
@@ -40,6 +41,7 @@ class Page:
     title: str
     facts: Sequence[manifest.Fact]
     elsewhere: Sequence[str]  # images that this run did not train for
+    told: Sequence[str]  # methods that are given places in the protocol that gives none
     main: Card
     glance: Sequence[Glance]
     cells: Sequence[tables.CellShown]
@@ -96,6 +98,7 @@ def gather(sources: Sources, album: Album) -> Page:
             settings, data, f"{sources.benchmark.name} {sources.benchmark.hash}", len(sources.benchmark.cases)
         ),
         elsewhere=inputs.elsewhere,
+        told=[name for name in inputs.methods if find(name)[0].needs_layout],
         main=main,
         glance=_glance(shown, main),
         cells=shown,

@@ -29,7 +29,7 @@ def scored(folder: Path) -> list[str]:
 
 
 def methods(settings: Settings) -> list[str]:
-    """What is ranked: the run's published forms in its order."""
+    """What is ranked: the run's full forms in its order."""
     return [name for name in settings.drawn if name not in ablations(settings)]
 
 

@@ -1,14 +1,16 @@
-"""What an ID loss costs: one training step of GroupPortrait without one, on latents (LatentID) and on pixels.
+"""What an ID loss costs: one training step of GroupPortrait without LatentID, with it, and with a loss in pixels.
 
     python -m tests.benchmarks.identity_loss world    the pack's backbone and recogniser A, 16 portraits (`make bench`)
     python -m tests.benchmarks.identity_loss sd15     Stable Diffusion 1.5's sizes, random weights, one picture of
                                                       512 pixels, a judge of ArcFace-r50's size; up to 20 GB, an hour
 
-A step is forwards, backwards and optimiser of what the stage "single" trains, in the trainer's precision. Each loss has
-a process of its own for its peak memory; there its steps and plain ones take turns, and the ratio is that of the
-medians. Seconds are those of the processor on one thread, so that what else the machine does counts little. At
-SD 1.5's size, so that it fits, all three hold frozen layers in bfloat16 and have an optimiser without state (SGD):
-AdamW's two numbers per parameter, 3 GB, would come on top.
+A step is forwards, backwards and optimiser of what the stage "single" trains, in the trainer's precision, with as many
+references as training ever shows. A plain one neither judges nor lets ID tokens read LatentID's map of the references;
+the loss in pixels keeps the map, as the variant `pixel_id` does. Each loss has a process of its own for its peak
+memory; there its steps and plain ones take turns, and the ratio is that of the medians. Seconds are those of the
+processor on one thread, so that what else the machine does counts little. At SD 1.5's size, so that it fits, all three
+hold frozen layers in bfloat16 and have an optimiser without state (SGD): AdamW's two numbers per parameter, 3 GB, would
+come on top.
 """
 
 import argparse
@@ -40,6 +42,7 @@ from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
 from pipeline.precision import autocast
 
 JUDGES = {"plain": "nothing", "latent": "latent", "pixel": "pixel"}
+REFERENCES = 4
 SD15 = {
     "sample_size": 64,
     "block_out_channels": (320, 640, 1280, 1280),
@@ -118,16 +121,18 @@ def given(size: Size, backbone: Backbone) -> Given:
     """A batch of random pictures with one person each, whose face is a quarter of the picture high."""
     count, cells, pixels = size.pictures, (size.side, size.side), size.side * backbone.factor
     features = {
-        "embedding": torch.randn(count, 1, 1, size.dimension),
-        "patches": torch.randn(count, 1, 1, *size.patches),
-        "latents": torch.randn(count, 1, 1, backbone.channels, LATENT_SIDE, LATENT_SIDE),
+        "embedding": torch.randn(count, 1, REFERENCES, size.dimension),
+        "patches": torch.randn(count, 1, REFERENCES, *size.patches),
+        "latents": torch.randn(count, 1, REFERENCES, backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
     canvas = torch.rand(count, GroupPortrait.canvas_channels, pixels, pixels)
     canvas[:, -1] = UNIT / 255
     words, width = size.context
     text = Text(torch.zeros(count, words, dtype=torch.long), torch.randn(count, words, width), None)
     places = Places(torch.tensor([[[0.3, 0.3, 0.6, 0.6]]]).expand(count, -1, -1), landmarks(count))
-    batch = Batch(text, People(features, torch.ones(count, 1, 1, dtype=torch.bool)), cells, places, canvas=canvas)
+    batch = Batch(
+        text, People(features, torch.ones(count, 1, REFERENCES, dtype=torch.bool)), cells, places, canvas=canvas
+    )
     latents, noise = torch.randn(2, count, backbone.channels, *cells)
     times = torch.full((count,), backbone.steps // 3)
     noisy, target = backbone.noisy(latents, noise, times), backbone.target(latents, noise, times)
@@ -165,9 +170,11 @@ def step_of(size: Size, judges: set[str]) -> Callable[[str], None]:
         parameter.requires_grad_(name in names)
     parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
     optimiser, gradients, drawn = size.optimiser(parameters), Gradients(parameters, 8), given(size, backbone)
+    look = method.look
 
     def step(judge: str) -> None:
         method.settings = replace(method.settings, judge=JUDGES[judge])
+        method.look = None if judge == "plain" else look
         gradients.buffer.zero_()
         with autocast(backbone.device):
             terms = method.objective(phase, drawn)
