@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import ControlNetModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline import plugins
 from pipeline.backbone import adapter, load, sample
@@ -25,21 +25,12 @@ from pipeline.companions import (
 from pipeline.errors import MissingInput
 from pipeline.method import Method
 from pipeline.settings import Models
-from tests.methods.test_contract import batch_of, create
+from tests.methods.test_contract import batch_of, create, shaken
 
 NAMES = plugins.names("methods")
 HOW = sample.Sampling(steps=2, guidance=2.0)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_q"
 CONVOLUTION = "mid_block.resnets.0.conv1"
-
-
-def shaken(net: nn.Module, spread: float = 0.1) -> nn.Module:
-    """The net with noise on all its weights, in the place of training."""
-    draw = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter += spread * torch.randn(parameter.shape, generator=draw)
-    return net
 
 
 def made(name: str, models: Models) -> tuple[Backbone, Method, Batch]:

@@ -8,18 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pipeline import method as contract
 from pipeline import plugins, shards
 from pipeline.backbone import adapter, data, load, loop, sample
-from pipeline.backbone.batch import Batch, collate
+from pipeline.backbone.batch import Batch, People, collate
+from pipeline.backbone.decoupled import WITHIN, resized
+from pipeline.backbone.inject import AttentionLayer
 from pipeline.backbone.load import Backbone
+from pipeline.head.people import people_masks
 from pipeline.method import Frozen, Method
+from pipeline.portrait.draw import shared_out
 from pipeline.settings import Models
 from tests.backbone import tiny
 from tests.backbone.conftest import make_plan
 
 NAMES = plugins.names("methods")
+# Who brings people in as such, not as words of the caption, can be told where each of them is to be.
+PLACING = [name for name in NAMES if hasattr(plugins.load("methods", name), "Faces")]
 # Networks as others published them read sizes that tiny models do not have: tests/methods/test_released.py.
 VARIANTS = [
     f"{name}-{variant}"
@@ -34,6 +41,15 @@ def create(name: str, backbone: Backbone, models: Models) -> Method:
     method = adapter.create(name, backbone, Frozen(models))
     method.attach(backbone.unet)
     return method
+
+
+def shaken(net: nn.Module, spread: float = 0.1) -> nn.Module:
+    """The net with noise on all its weights, in the place of training."""
+    draw = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter += spread * torch.randn(parameter.shape, generator=draw)
+    return net
 
 
 def batch_of(method: Method, backbone: Backbone, people: list[int]) -> Batch:
@@ -88,6 +104,97 @@ def test_who_else_is_in_the_batch_changes_nothing(name: str, any_models: Models)
         found.append(method.predict(backbone, noisy.expand(count, -1, -1, -1), times.expand(count), condition)[0])
     assert torch.allclose(*found, atol=1e-4)
     assert not torch.allclose(found[0], plain[0], atol=1e-3)
+
+
+class Pair:
+    """A method with noise on its weights, and a picture of two people: one in the left half, one in the right."""
+
+    def __init__(self, name: str, models: Models) -> None:
+        self.backbone = load.load(models.backbone)
+        self.method = create(name, self.backbone, models).eval()
+        shaken(self.method)
+        alike, masks = batch_of(self.method, self.backbone, [2]), torch.zeros(1, 2, 8, 16)
+        masks[0, 0, :, :8], masks[0, 1, :, 8:] = 1.0, 1.0
+        self.batch = with_another_second(replace(alike, masks=masks))
+
+    def predict(self, batch: Batch) -> torch.Tensor:
+        noisy = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0))
+        return self.method.predict(self.backbone, noisy, torch.tensor([500]), self.method.condition(batch))
+
+    def layers(self, batch: Batch, before: list[torch.Tensor] | None = None) -> list[torch.Tensor]:
+        """What each attention layer says, (B, L, C); what they said `before` is what goes on, if it is given."""
+        found: list[torch.Tensor] = []
+
+        def listen(layer: nn.Module, given: object, said: torch.Tensor) -> torch.Tensor:
+            found.append(said)
+            return said if before is None else before[len(found) - 1]
+
+        layers = [each for each in self.method.modules() if isinstance(each, AttentionLayer)]
+        hooks = [each.register_forward_hook(listen) for each in layers]
+        self.predict(batch)
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    def places(self, positions: int) -> torch.Tensor:
+        """(2, L) bool: whose place a layer's positions are, by the masks or by a canvas that numbers people."""
+        masks = self.batch.masks
+        if self.method.most_people is not None:
+            assert self.batch.canvas is not None
+            masks = people_masks(self.batch.canvas[:, -1], 2)
+        assert masks is not None
+        return resized(masks, self.method.wires.grid(positions))[0] >= WITHIN
+
+
+def with_another_second(batch: Batch) -> Batch:
+    """The same picture, its second person somebody else."""
+    features = {name: torch.cat([value[:, :1], -value[:, 1:]], 1) for name, value in batch.people.features.items()}
+    return replace(batch, people=People(features, batch.people.given))
+
+
+def exchanged(batch: Batch) -> Batch:
+    """The same picture with the two people in the other order; their masks stay."""
+    features = {name: value.flip(1) for name, value in batch.people.features.items()}
+    return replace(batch, people=People(features, batch.people.given.flip(1)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masks_reach_whoever_can_place_people(name: str, models: Models) -> None:
+    """A canvas that numbers people says itself where they are."""
+    pair = Pair(name, models)
+    condition, placing = pair.method.condition(pair.batch), name in PLACING
+    assert (condition.faces is not None) == placing
+    assert shared_out(condition, pair.batch) == (placing and pair.method.most_people is None)
+
+
+@pytest.mark.parametrize("name", PLACING)
+@torch.no_grad()
+def test_in_drawing_somebody_else_is_heard_in_their_place_and_not_in_the_other_persons(
+    name: str, models: Models
+) -> None:
+    """Layer by layer: what one says, the next ones carry everywhere."""
+    pair = Pair(name, models)
+    before = pair.layers(pair.batch)
+    found = pair.layers(with_another_second(pair.batch), before)
+    changes = [(new - old).abs().amax(-1)[0] for new, old in zip(found, before, strict=True)]
+    heard = [(change, *pair.places(len(change))) for change in changes if change.any()]
+    crossing = [own for own, each in pair.method.named_modules() if isinstance(each, AttentionLayer) and "attn2" in own]
+    assert len(heard) == len(crossing)
+    for change, first, second in heard:
+        assert change[first].max() < 1e-6
+        assert change[second].min() > 1e-4
+
+
+@pytest.mark.parametrize("name", PLACING)
+@torch.no_grad()
+def test_it_is_masks_that_say_who_is_where_and_not_the_order_of_people(name: str, models: Models) -> None:
+    pair = Pair(name, models)
+    plain, turned = pair.predict(pair.batch), exchanged(pair.batch)
+    assert not torch.allclose(pair.predict(turned), plain, atol=1e-3)
+    if pair.method.most_people is None:  # else their numbers on the canvas are part of what is drawn
+        assert pair.batch.masks is not None
+        moved = replace(turned, masks=pair.batch.masks.flip(1))
+        assert torch.allclose(pair.predict(moved), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

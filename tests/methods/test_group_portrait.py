@@ -14,6 +14,7 @@ from pipeline.backbone.decoupled import Faces
 from pipeline.backbone.inject import attentions, token_bias
 from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
+from pipeline.head.maps import draw_head, normal_map, pncc_map
 from pipeline.head.people import UNIT, people_masks
 from pipeline.method import Frozen, Given, Step
 from pipeline.methods.group_portrait import (
@@ -67,6 +68,24 @@ def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
     assert masks[0, 1, 32, 50] == 1  # both are there
     assert masks.sum(1).max() == 1
     assert painted[masks[0].sum(0).numpy() == 0].sum() == 0
+
+
+def test_the_canvas_shows_each_person_their_own_normals_and_points() -> None:
+    head, size = tiny.head(), (64, 128)
+    people = [tiny.posed((40, 32), 16, shape=2.0, yaw=-40.0), tiny.posed((70, 32), 24, yaw=40.0)]
+    people[0] = replace(people[0], expression=np.full(tiny.EXPRESSION, 3.0, np.float32))
+    canvas = GroupPortrait.paint(head, people, size).astype(np.float32)
+    for number, person in enumerate(people, 1):
+        vertices = head.vertices(person.shape, person.expression)
+        buffers = draw_head(vertices, head.triangles, person.camera, size)
+        normals, points = normal_map(vertices, head.triangles, person.camera, buffers), pncc_map(head, buffers)
+        here = canvas[..., -1] == number * UNIT
+        assert here.sum() > 300
+        assert np.abs(canvas[here][:, :3] / 255 * 2 - 1 - normals[here]).max() < 1 / 127
+        assert np.abs(canvas[here][:, 3:6] / 255 - points[here]).max() < 1 / 254
+    sides = [canvas[canvas[..., -1] == number * UNIT][:, 0].mean() for number in (1, 2)]
+    assert not canvas[canvas[..., -1] == 0].any()
+    assert sides[0] < 127 < sides[1]  # one looks to the left, the other to the right
 
 
 def test_the_mask_loss_by_hand() -> None:

@@ -1,13 +1,15 @@
-"""Which losses every phase of every method learns by: one that is lost would go unnoticed otherwise."""
+"""What every phase of every method learns by, and what it teaches: what is lost would go unnoticed otherwise."""
 
 from pathlib import Path
 
 import pytest
 
 from pipeline import plugins
-from pipeline.backbone import loop
+from pipeline.backbone import load, loop
+from pipeline.method import trainable
 from pipeline.settings import Models
 from tests.backbone.conftest import make_plan
+from tests.methods.test_contract import create
 
 TERMS = {
     "uniportrait": {"single": {"diffusion"}, "groups": {"diffusion", "routing"}},
@@ -33,10 +35,62 @@ TERMS = {
     "fastcomposer": {"single": {"diffusion", "localisation"}, "groups": {"diffusion", "localisation"}},
     "consistentid": {"single": {"diffusion", "facial"}},
 }
+KEYS = {"layers.branch.key", "layers.branch.value"}
+# What each phase teaches; a layer's parts are named without the layer.
+PARTS = {
+    "uniportrait": {
+        "single": {"identity", *KEYS, "layers.single"},
+        "groups": {"layers.branch.router", "layers.multi"},
+    },
+    "uniportrait-no_embedding": {
+        "single": {"identity", *KEYS, "layers.single"},
+        "groups": {"layers.branch.router", "layers.multi"},
+    },
+    "hifi_portrait": {"single": {"refiner", *KEYS, "net"}},
+    "group_portrait": {
+        "latent_id": {"latent_id"},
+        "single": {"identity", "look", *KEYS, "layers.branch.nobody", "net"},
+        "groups": {"identity", "look", *KEYS, "layers.branch.nobody", "net"},
+    },
+    "group_portrait-no_latent_id": {
+        "latent_id": {"latent_id"},
+        "single": {"identity", *KEYS, "layers.branch.nobody", "net"},
+        "groups": {"identity", *KEYS, "layers.branch.nobody", "net"},
+    },
+    "group_portrait-no_controller": {
+        "latent_id": {"latent_id"},
+        "single": {"identity", "look", *KEYS, "layers.branch.nobody"},
+        "groups": {"identity", "look", *KEYS, "layers.branch.nobody"},
+    },
+    "ip_adapter_faceid_plus": {"single": {"identity", *KEYS, "layers.change"}},
+    "instantid": {"single": {"first", "identity", *KEYS, "net"}},
+    "fastcomposer": {"single": {"fuse", "layers.change"}, "groups": {"fuse", "layers.change"}},
+    "consistentid": {"single": {"identity", "parts", *KEYS, "layers.change"}},
+}
 
 
-def test_no_method_is_forgotten() -> None:
-    assert {name.partition("-")[0] for name in TERMS} == set(plugins.names("methods"))
+@pytest.mark.parametrize("table", [TERMS, PARTS])
+def test_no_method_is_forgotten(table: dict[str, object]) -> None:
+    assert {name.partition("-")[0] for name in table} == set(plugins.names("methods"))
+
+
+def part(parameter: str) -> str:
+    """A parameter's module: identity, layers.change, layers.branch.key and the like."""
+    first, *rest = parameter.split(".")
+    if first != "layers":
+        return first
+    return ".".join((first, *rest[1 : 3 if rest[1] == "branch" else 2]))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_phase_teaches_its_parts_and_those_wholly(name: str, models: Models) -> None:
+    method = create(name, load.load(models.backbone), models)
+    found = {}
+    for phase in method.phases():
+        taught = trainable(method, phase)
+        found[phase.name] = {part(each) for each in taught}
+        assert found[phase.name].isdisjoint(part(each) for each, _ in method.named_parameters() if each not in taught)
+    assert found == PARTS[name]
 
 
 @pytest.mark.parametrize("name", TERMS)

@@ -129,6 +129,28 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
             assert torch.equal(first, method.predict(backbone, noisy, times, condition))
 
 
+@pytest.mark.parametrize("count", [2, 3])
+@torch.no_grad()
+def test_where_the_background_wins_nobody_is_heard(models: Models, count: int) -> None:
+    backbone = load.load(models.backbone)
+    made = adapter.create("uniportrait-background", backbone, Frozen(models)).eval()
+    assert isinstance(made, UniPortrait)
+    made.attach(backbone.unet)
+    name, layer = next((name, layer) for name, layer in made.layers.items() if layer.branch is not None)
+    draw = torch.Generator().manual_seed(0)
+    tokens, hidden, text = (torch.randn(size, generator=draw) for size in ((1, count, 16, 16), (1, 32, 32), (1, 5, 16)))
+    torch.nn.init.normal_(layer.branch.router.background, generator=draw)
+    faces, found = Faces(tokens, torch.ones(1, count, dtype=torch.bool), None, 1.0), []
+    for each in (replace(faces, scale=0.0), faces):
+        made.wires.begin(each, (4, 8))
+        found.append(layer(attentions(backbone.unet)[name], hidden, text))
+    background = made.wires.carried.flatten(2).argmax(1)[0] == count
+    assert 4 < background.sum() < 28
+    heard = (found[1] - found[0]).abs().amax(-1)[0]
+    assert heard[background].max() == 0
+    assert heard[~background].min() > 1e-4
+
+
 def test_masks_override_the_router_and_are_normalised_where_they_overlap() -> None:
     masks = torch.zeros(1, 2, 4, 8)
     masks[0, 0, :, :4], masks[0, 1, :, :2] = 1.0, 1.0
