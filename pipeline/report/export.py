@@ -11,34 +11,27 @@ import numpy as np
 from pipeline import shards
 from pipeline.report import ablations, board, manifest, tables
 from pipeline.report.audit import Figure
-from pipeline.settings import Settings
+from pipeline.report.sources import Sources
 
 
-def write(
-    folder: Path,
-    cells: Sequence[board.Cell],
-    inputs: board.Inputs,
-    changed: Mapping[str, str],
-    figures: Sequence[Figure],
-    settings: Settings,
-    weights: Path,
-) -> None:
-    """Write every table below `folder`; `changed` says what each ablation changed."""
+def write(folder: Path, sources: Sources) -> None:
+    """Write every table below `folder`."""
+    cells, inputs = sources.cells, sources.inputs
     rows = board.rows(cells)
     table(folder / "leaderboard.csv", board.COLUMNS, [astuple(row) for row in rows])
     differences = [each for cell in cells for each in cell.differences()]
     names = [field.name for field in fields(board.Difference)]
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
-    table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, changed))
+    table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, sources.changed))
     numbers = tables.main_numbers(cells, inputs.cards, inputs.listed)
-    shards.write_metrics(folder, {"results": numbers, "stages": audited(figures)})
+    shards.write_metrics(folder, {"results": numbers, "stages": audited(sources.figures)})
     similarity = [
         (f"{row.protocol}, {row.people}: {row.method}", row.mean)
         for row in rows
         if row.metric == "sim_heldout" and np.isfinite(row.mean)
     ]
     table(folder / "plots" / "similarity.csv", ("method", "sim_heldout"), similarity)
-    lines = [line for method in settings.methods for line in _losses(weights, method)]
+    lines = [line for method in sources.settings.methods for line in _losses(sources.data / "weights", method)]
     table(folder / "plots" / "training.csv", ("images", "method", "loss"), lines)
 
 

@@ -6,7 +6,7 @@ nothing is fetched from outside.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,12 +14,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.benchmark import Benchmark
 from pipeline.method import find
 from pipeline.metric import Card
 from pipeline.report import ablations, audit, board, cases, manifest, read, tables
 from pipeline.report.pictures import Album
-from pipeline.settings import Settings
+from pipeline.report.sources import Sources
 
 SITE = Path(__file__).parent / "site"
 ASSETS = ("style.css", "page.js")
@@ -60,19 +59,6 @@ class Page:
     scales: Sequence[manifest.Group]
     weights: Sequence[manifest.Weights]
     settings: Sequence[manifest.Group]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the run's results lie, and what was worked out of them."""
-
-    data: Path
-    settings: Settings
-    benchmark: Benchmark
-    inputs: board.Inputs
-    cells: Sequence[board.Cell]
-    changed: Mapping[str, str]  # ablation -> what it changed
-    figures: Sequence[audit.Figure]
 
 
 def gather(sources: Sources, album: Album) -> Page:

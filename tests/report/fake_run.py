@@ -24,6 +24,7 @@ from pipeline.evaluate.observe import Found
 from pipeline.head.camera import rotation
 from pipeline.metric import ENCODERS, Held
 from pipeline.plugins import load
+from pipeline.report.build import build
 
 SHOTS, SIZE, TEXT = 6, 16, 12
 # How much of the person each method keeps, of 1; and how often it loses a face or the whole image.
@@ -346,15 +347,13 @@ def _converted(folder: Path) -> None:
 
 def main() -> None:
     """Write a run with all names of the published profile, and its page."""
-    from tests.report.conftest import make
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where data/ and site/ are to be")
     folder = parser.parse_args().folder
     wanted = yaml.safe_load(Path("profiles/published.yaml").read_text())
     everything = Crowd(tuple(wanted["methods"]), tuple(wanted["fewer_references"]))
     write(folder, people=60, casts=(28, 14, 9), crowd=everything)
-    make(folder / "data", folder / "site", chosen(everything))
+    build(folder / "data", folder / "site", chosen(everything))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.report.audit import Figure
+from pipeline.report.build import build
 from pipeline.report.page import figure
 from tests.conftest import ROOT
 from tests.report import fake_run
-from tests.report.conftest import make
 
 PUBLISHED = ("hifi_portrait", "instantid", "uniportrait")
 GOLDEN = ROOT / "tests" / "golden" / "report.html"
@@ -124,7 +124,7 @@ def test_plots_for_dvc(site: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(finished: Path, site: Path, tmp_path: Path) -> None:
-    make(finished / "data", tmp_path / "again", fake_run.chosen())
+    build(finished / "data", tmp_path / "again", fake_run.chosen())
     one, two = (
         {path.relative_to(each): path.read_bytes() for path in each.rglob("*") if path.suffix != ".html"}
         for each in (site / "pictures", tmp_path / "again" / "pictures")
@@ -138,7 +138,7 @@ def test_the_same_run_gives_the_same_bytes(finished: Path, site: Path, tmp_path:
 def test_missing_parts_are_said_to_be_missing(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "data", tmp_path / "data", ignore=shutil.ignore_patterns("world", "weights"))
     shutil.rmtree(tmp_path / "data" / "scores" / "uniportrait")
-    make(tmp_path / "data", tmp_path / "site", fake_run.chosen())
+    build(tmp_path / "data", tmp_path / "site", fake_run.chosen())
     assert "has no drawn truth" in text(tmp_path / "site")
     assert "No method of this run was trained here" in text(tmp_path / "site")
     assert "no scores in this run" in text(tmp_path / "site")

@@ -1,0 +1,43 @@
+"""A run's results, and every number that is worked out of them before anything is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import benchmark
+from pipeline.benchmark import Benchmark
+from pipeline.head.model import load_head
+from pipeline.report import ablations, audit, board, read
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the run's results lie, and what was worked out of them."""
+
+    data: Path
+    settings: Settings
+    benchmark: Benchmark
+    inputs: board.Inputs
+    cells: Sequence[board.Cell]
+    changed: Mapping[str, str]  # ablation -> what it changed
+    figures: Sequence[audit.Figure]
+
+
+def work_out(data: Path, settings: Settings) -> Sources:
+    """Everything that tables and pages are made from.
+
+    Raises:
+        MissingInput: there are no cases, or nothing was scored.
+    """
+    cases = benchmark.load(data / "samples" / benchmark.FILE)
+    inputs = read.inputs(data / "scores", settings)
+    return Sources(
+        data=data,
+        settings=settings,
+        benchmark=cases,
+        inputs=inputs,
+        cells=board.cells(inputs),
+        changed=ablations.changes(inputs.ablations, data / "weights", settings.generate.references),
+        figures=audit.audit(data, load_head(settings.models.head)),
+    )
