@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("name", help="a trained method, <method>-<n>_references, or a bound")
     name = parser.parse_args().name
     chosen, samples = settings.load(), DATA / "samples"
+    fairness.check_recognisers(chosen.models)
     trained, how = fewer(name, chosen.generate)
     weights, out = DATA / "weights" / trained, DATA / "images" / name
     if name not in BOUNDS:
@@ -34,7 +35,6 @@ def main() -> None:
         check_contract(weights, samples, chosen.train)
     drawing = Drawing(name, chosen.models, how, chosen.shapes, samples / FILE, samples, weights, out)
     check(samples)
-    fairness.check_recognisers(chosen.models)
     wanted = tasks(drawing)
     shards.remove_stale(out, "images", wanted)
     list(actors.map_shards(partial(worker, drawing), shards.missing(out, "images", wanted), f"images {name}"))

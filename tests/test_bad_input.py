@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import images, records, shards
+from pipeline import images, records, settings, shards
 from tests.conftest import ROOT
 from tests.test_flow import make_project
 
@@ -81,6 +81,13 @@ def test_a_part_that_is_for_research_only(project: Path) -> None:
     assert "set models.allow_non_commercial: true" in said
     override(project, models={"allow_non_commercial": True}, crawl={"collection_mode": "found"})
     assert "crawl.collection_mode" in stage(project, "crawl")
+
+
+@pytest.mark.parametrize("words", [("train", "uniportrait"), ("generate", "uniportrait"), ("evaluate",)])
+def test_a_recogniser_that_conditions_and_scores(project: Path, words: tuple[str, ...]) -> None:
+    """Before anything is read: nobody trains for hours what may not be drawn."""
+    override(project, models={"recogniser_b": settings.load().models.recogniser_a})
+    assert "models.recogniser_a and models.recogniser_b have the same recogniser" in stage(project, *words)
 
 
 def test_an_unknown_method(project: Path) -> None:
