@@ -5,7 +5,8 @@ steps there were: they are the same for every method, for any number of ranks, a
 from the target photo. All photos of a batch have one size.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -70,26 +71,37 @@ class TrainingSet:
         self.photos: list[Photo] = []
         self.faces: list[Face] = []
         allowed = set(shards.read_all(folder, "references", ["face_id"])["face_id"].to_pylist())
-        for number, path in enumerate(training_shards(folder)):
-            self._add(number, cache.kept(path, COLUMNS).to_pylist(), allowed)
+        found = [
+            row
+            for number, path in enumerate(training_shards(folder))
+            for row in self._located(number, cache.kept(path, COLUMNS).to_pylist())
+        ]
+        # by id: what is trained must not follow from the names of shards, which change with any line of code
+        for row in sorted(found, key=lambda row: row["photo_id"]):
+            self._add(row, allowed)
         self._pool: dict[str, list[int]] = {}
         for index, face in enumerate(self.faces):
             if face.reference:
                 self._pool.setdefault(face.identity, []).append(index)
 
-    def _add(self, number: int, rows: list[dict[str, Any]], allowed: set[str]) -> None:
-        seen: dict[tuple[int, int], int] = {}
+    def _located(self, number: int, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The rows of shard `number`, each with where the cache has its moments, its caption and its first face."""
+        seen: Counter[tuple[int, int]] = Counter()
         captions, face_row = self._seen[number]["caption"], 0
         for row, values in enumerate(rows):
             size = values["width"], values["height"]
-            first = len(self.faces)
-            for face in values["faces"]:
-                self.faces.append(_face(face, len(self.photos), size, (number, face_row), face["face_id"] in allowed))
-                face_row += 1
-            place = number, seen.get(size, 0)
-            seen[size] = place[1] + 1
-            faces = tuple(range(first, len(self.faces)))
-            self.photos.append(Photo(size, place, (number, int(captions[row])), faces))
+            place = {"moments": (number, seen[size]), "caption": (number, int(captions[row]))}
+            yield {**values, "size": size, **place, "features": (number, face_row)}
+            seen[size] += 1
+            face_row += len(values["faces"])
+
+    def _add(self, row: Mapping[str, Any], allowed: Container[str]) -> None:
+        first, (number, face_row) = len(self.faces), row["features"]
+        for index, face in enumerate(row["faces"]):
+            place = number, face_row + index
+            self.faces.append(_face(face, len(self.photos), row["size"], place, face["face_id"] in allowed))
+        faces = tuple(range(first, len(self.faces)))
+        self.photos.append(Photo(row["size"], row["moments"], row["caption"], faces))
 
     def eligible(self, people: tuple[int, int]) -> list[int]:
         """Photos with so many people (fewest, most), each of whom has a reference in another photo.

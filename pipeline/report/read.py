@@ -50,7 +50,11 @@ def cards(metrics: Sequence[str]) -> list[Card]:
 
 def table(folder: Path, names: Sequence[str], kind: str) -> pd.DataFrame:
     """All rows of a kind (scores, found, features) with the folder's name as `method` where they have none."""
-    pieces = [shards.read_all(folder / name, kind).to_pandas() for name in names]
+    # by case: draws of resampling must not follow from the names of shards
+    pieces = [
+        shards.read_all(folder / name, kind).to_pandas().sort_values(["protocol", "case_id"], kind="stable")
+        for name in names
+    ]
     return pd.concat(
         [piece if "method" in piece else piece.assign(method=name) for name, piece in zip(names, pieces, strict=True)],
         ignore_index=True,
@@ -94,7 +98,7 @@ def distances(metrics: Sequence[str]) -> dict[str, board.Distance]:
 
 def photographs(folder: Path) -> dict[int, board.Photographs]:
     """The real test photographs by number of people, where there are enough."""
-    rows = shards.read_all(folder, "features").to_pandas()
+    rows = shards.read_all(folder, "features").to_pandas().sort_values("case_id", kind="stable")
     return {
         int(people): board.Photographs(np.stack(list(own["embedding"])), [list(cast) for cast in own["identity_ids"]])
         for people, own in rows.groupby("people")
