@@ -79,4 +79,4 @@ published: setup
 	$(call REPRO,published) && $(RUN) $(BIN)/python -m stages.report --publish
 
 pack: setup
-	cd pipeline/world/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro
+	cd pipeline/pack && $(RUN) PYTHONPATH=$(CURDIR) $(BIN)/dvc repro

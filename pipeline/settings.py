@@ -123,7 +123,7 @@ class Samples:
     test_share: float  # of the people
     references: int  # photos per person that generators are given; the rest is held out to score against
     photos_per_shard: int
-    benchmark: str  # what is asked for, pipeline/benchmarks/<name>.yaml
+    benchmark: str  # what is asked for, pipeline/benchmark/prompts/<name>.yaml
     cases: tuple[int, ...]  # casts of one person, of two, of three, ...
     seeds: int  # images per cast and prompt
     seed: int  # of the split
@@ -186,7 +186,7 @@ class Settings:
     models: Models
     methods: tuple[str, ...]  # trained: <method> or <method>-<variant>
     fewer_references: tuple[str, ...]  # <method>-<n>_references: drawn by a trained method from n photos of a person
-    bounds: tuple[str, ...]  # what is generated beside the methods: pipeline/bounds.py
+    bounds: tuple[str, ...]  # what is generated beside the methods: pipeline/benchmark/bounds.py
     metrics: tuple[str, ...]
     world: World
     crawl: Crawl

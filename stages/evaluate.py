@@ -13,12 +13,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, benchmark, fairness, plugins, settings, shards
-from pipeline.bounds import BOUNDS
+from pipeline.benchmark.bounds import BOUNDS
+
+from pipeline import actors, plugins, settings, shards
+from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark import fairness
 from pipeline.errors import MissingInput, SettingsError, did_you_mean, run
-from pipeline.evaluate import folder, plan, summary
+from pipeline.evaluate import folder, summary
+from pipeline.evaluate import tasks as plan
 from pipeline.evaluate.real import RealWorker
-from pipeline.evaluate.score import SHUFFLED, ScoreWorker
+from pipeline.evaluate.worker import SHUFFLED, ScoreWorker
 
 SAMPLES, IMAGES, SCORES = Path("data/samples"), Path("data/images"), Path("data/scores")
 # What a folder of images and one of scores may be called; tables give a meaning to other signs, like `:`.

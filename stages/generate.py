@@ -9,14 +9,16 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, fairness, settings, shards
-from pipeline.benchmark import FILE, load
-from pipeline.bounds import BOUNDS
+from pipeline.benchmark.bounds import BOUNDS
+from pipeline.benchmark.cases import FILE, load
+
+from pipeline import actors, settings, shards
+from pipeline.benchmark import fairness
 from pipeline.errors import run
-from pipeline.generate.weights import check as check_weights
-from pipeline.generate.weights import check_contract
 from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.samples.captions import normal
+from pipeline.weights.checks import check as check_weights
+from pipeline.weights.checks import check_contract
 
 DATA = Path("data")
 

@@ -8,9 +8,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pipeline import benchmark, settings
+from pipeline import settings
+from pipeline.benchmark import cases
 from pipeline.errors import run
-from pipeline.evaluate.plan import check_scored
+from pipeline.evaluate.tasks import check_scored
 from pipeline.report import build, read
 
 DATA, LATEST, PUBLISHED = Path("data"), Path("reports/latest"), Path("reports/published")
@@ -31,7 +32,7 @@ def main() -> None:
 
 def keep(profile: str) -> None:
     """Copy the latest report to where git tracks it."""
-    kept = PUBLISHED / f"{profile}-{benchmark.load(DATA / 'samples' / benchmark.FILE).hash[:8]}"
+    kept = PUBLISHED / f"{profile}-{cases.load(DATA / 'samples' / cases.FILE).hash[:8]}"
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(LATEST, kept)
     print(f"kept: {kept}")

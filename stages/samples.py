@@ -7,7 +7,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, benchmark, fairness, settings, shards
+from pipeline import actors, settings, shards
+from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark import fairness
 from pipeline.errors import run
 from pipeline.head.model import load_head
 from pipeline.samples import captions, cast

@@ -9,10 +9,12 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline import actors, fairness, settings
-from pipeline.backbone import adapter, cache, data, train
-from pipeline.backbone.loop import Plan
+from pipeline import actors, settings
+from pipeline.benchmark import fairness
 from pipeline.errors import run
+from pipeline.training import cache, dataset, launch
+from pipeline.training.loop import Plan
+from pipeline.weights import checkpoint
 
 SAMPLES, WEIGHTS = Path("data/samples"), Path("data/weights")
 
@@ -24,12 +26,12 @@ def main() -> None:
     name = parser.parse_args().method
     loaded = settings.load()
     fairness.check_recognisers(loaded.models)  # before hours are spent on what no picture may be drawn with
-    samples = data.training_shards(SAMPLES)
+    samples = dataset.training_shards(SAMPLES)
     photos = cache.photo_tasks(samples, loaded.models)
     faces = cache.face_tasks(samples, loaded.models, name)
     keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
     plan = Plan(name, loaded.models, loaded.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
-    if adapter.finished(plan.out, plan.fingerprint):
+    if checkpoint.finished(plan.out, plan.fingerprint):
         print(f"{name} is trained already: {plan.out}")
         return
     for made in (
@@ -37,7 +39,7 @@ def main() -> None:
         actors.map_shards(partial(cache.FaceWorker, loaded.models, name), cache.unfinished(faces), "references"),
     ):
         list(made)
-    train.launch(plan)
+    launch.launch(plan)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import actors, settings, shards
 from pipeline.errors import run
-from pipeline.world import site
+from pipeline.world.gallery import worker
 
 FOLDER = Path("data/world")
 
@@ -18,15 +18,15 @@ def main() -> None:
     """Draw what is missing."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     world = settings.load().world
-    tasks = site.tasks(world)
-    wanted = [*tasks, site.write_front(FOLDER, tasks)]
+    tasks = worker.tasks(world)
+    wanted = [*tasks, worker.write_front(FOLDER, tasks)]
     for prefix in ("site", "truth"):
         shards.remove_stale(FOLDER, prefix, wanted)
     absent = {task.key for prefix in ("site", "truth") for task in shards.missing(FOLDER, prefix, tasks)}
     todo = [task for task in tasks if task.key in absent]
-    for _ in actors.map_shards(partial(site.Photographer, world, FOLDER), todo, "draw the world"):
+    for _ in actors.map_shards(partial(worker.Photographer, world, FOLDER), todo, "draw the world"):
         pass
-    metrics = site.metrics(FOLDER)
+    metrics = worker.metrics(FOLDER)
     shards.write_metrics(FOLDER, metrics)
     print(f"{metrics['photos']} photographs of {metrics['people']} people in {FOLDER}")
 

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Bytes and bounds of tests are those of a processor, whatever else a machine has.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
-pytest_plugins = ["tests.crowd"]
+pytest_plugins = ["tests.crowd", "tests.tiny_training"]
 
 ROOT = Path(__file__).parent.parent
 

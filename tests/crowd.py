@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.head.camera import Camera, project
 from pipeline.head.model import Head, load_head
 
-HEAD = Path("pipeline/world/pack/models/head.npz")
+HEAD = Path("pipeline/pack/models/head.npz")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline import plugins
-from pipeline.evaluate import plan
+from pipeline.evaluate import tasks
 from pipeline.generate import worker
 from tests.conftest import ROOT
 
@@ -72,7 +72,7 @@ def test_only_two_modules_import_ray(path: Path) -> None:
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray")
         for node in ast.walk(ast.parse(path.read_text()))
     )
-    assert not uses or path.relative_to(ROOT).as_posix() in ("pipeline/actors.py", "pipeline/backbone/train.py")
+    assert not uses or path.relative_to(ROOT).as_posix() in ("pipeline/actors.py", "pipeline/training/launch.py")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -86,7 +86,7 @@ def test_a_stage_has_one_name_used_four_times(stage: str) -> None:
 
 def test_images_are_named_by_all_code_that_draws_them() -> None:
     """The head's code counts for methods alone, in `tasks`; what only reads and writes draws nothing."""
-    drawing = [*files("pipeline/generate"), ROOT / "pipeline/bounds.py"]
+    drawing = [*files("pipeline/generate"), ROOT / "pipeline/benchmark/bounds.py"]
     used = {room(module) for path in drawing for module in imports_of(path)}
     assert used - {"errors", "head", "records", "settings", "shards"} <= {room_of(ROOT / each) for each in worker.CODE}
 
@@ -97,7 +97,7 @@ def test_images_are_named_by_all_code_that_draws_them() -> None:
         ("generate", worker.CODE),
         ("generate-fewer", worker.CODE),
         ("generate-bounds", worker.CODE),
-        ("evaluate", plan.CODE + plan.POSE_CODE),
+        ("evaluate", tasks.CODE + tasks.POSE_CODE),
     ],
 )
 def test_dvc_watches_the_code_that_shards_are_named_by(stage: str, code: tuple[str, ...]) -> None:

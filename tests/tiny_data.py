@@ -11,7 +11,7 @@ from pipeline import images, records, shards
 from pipeline.head.camera import Camera, project
 from pipeline.head.model import Head, load_head
 
-HEAD = Path("pipeline/world/pack/models/head.npz")
+HEAD = Path("pipeline/pack/models/head.npz")
 EMBEDDING = 8
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.world.pack import export
+from pipeline.pack import export
 
 CELL = 32
 # Key points and landmarks as shares of the cell.

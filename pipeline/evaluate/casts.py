@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import records, shards
-from pipeline.benchmark import Case, Place, Shot
-from pipeline.benchmark import Person as Wanted
+from pipeline.benchmark.cases import Case, Place, Shot
+from pipeline.benchmark.cases import Person as Wanted
 from pipeline.errors import MissingInput
 from pipeline.evaluate.matching import calibrate
 from pipeline.metric import ENCODERS, Calibration, Floats, Held, Person

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import records, shards
-from pipeline.benchmark import Benchmark, Case
+from pipeline.benchmark.cases import Benchmark, Case
 from pipeline.errors import MissingInput
 from pipeline.images import BadImage, decode, encode_png
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.benchmark import Place
+from pipeline.benchmark.cases import Place
 from pipeline.faces.find import Finder
 from pipeline.head.camera import Camera, project
 from pipeline.head.fit import EYE_CORNERS, Array, basis_of, fit, shape_of

@@ -7,8 +7,8 @@ from typing import Any
 from pipeline import shards
 from pipeline.backbone.batch import Reference
 from pipeline.backbone.references import cut
-from pipeline.benchmark import Shot
-from pipeline.bounds import Source
+from pipeline.benchmark.bounds import Source
+from pipeline.benchmark.cases import Shot
 from pipeline.errors import MissingInput
 from pipeline.images import decode
 

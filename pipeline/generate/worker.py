@@ -13,23 +13,23 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline import records, shards
-from pipeline.backbone import adapter, sample
+from pipeline import records, sampler, shards
 from pipeline.backbone.load import Backbone, load
-from pipeline.benchmark import Case, layout_of
-from pipeline.benchmark import load as load_cases
-from pipeline.bounds import BOUNDS, Materials
-from pipeline.generate.compose import Composer, Known, Scene, as_pixels
+from pipeline.benchmark.bounds import BOUNDS, Materials
+from pipeline.benchmark.cases import Case, layout_of
+from pipeline.benchmark.cases import load as load_cases
 from pipeline.generate.gallery import Gallery
 from pipeline.images import BadImage, Pixels, encode_png, to_unit
+from pipeline.inference.batching import Composer, Known, Scene, as_pixels
 from pipeline.method import Frozen, Method, source
 from pipeline.settings import Generate, Models, Shapes, references_of
+from pipeline.weights import checkpoint
 
 PLAIN = "no_id"
 AT_ONCE = 8  # pictures of one batch
 CODE = (
-    "pipeline/generate", "pipeline/backbone", "pipeline/encoders", "pipeline/benchmark", "pipeline/bounds",
-    "pipeline/images", "pipeline/method", "pipeline/precision",
+    "pipeline/generate", "pipeline/inference", "pipeline/backbone", "pipeline/sampler", "pipeline/weights",
+    "pipeline/encoders", "pipeline/benchmark", "pipeline/images", "pipeline/method", "pipeline/precision",
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ class MethodWorker:
         self._gallery = Gallery(drawing.samples)
         self._backbone: Backbone = load(drawing.models.backbone)
         plain = drawing.name == PLAIN
-        self._method = Method(self._backbone, {}) if plain else adapter.load(drawing.weights, self._backbone)
+        self._method = Method(self._backbone, {}) if plain else checkpoint.load(drawing.weights, self._backbone)
         self._composer = Composer(self._method, self._backbone, Frozen(drawing.models, self._backbone), drawing.shapes)
         self._known: dict[str, Known] = {}
 
@@ -110,8 +110,8 @@ class MethodWorker:
     def _draw(self, pairs: Sequence[tuple[Case, list[Known]]], protocol: str) -> list[Result]:
         cases, settings = [case for case, _ in pairs], self._drawing.generate
         batch = self._composer.batch([self._scene(case, people, protocol) for case, people in pairs])
-        how = sample.Sampling(settings.steps, settings.guidance, settings.eta, settings.half)
-        pictures = sample.draw(self._backbone, self._method, batch, [case.seed for case in cases], how)
+        how = sampler.Sampling(settings.steps, settings.guidance, settings.eta, settings.half)
+        pictures = sampler.draw(self._backbone, self._method, batch, [case.seed for case in cases], how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
 
     def _scene(self, case: Case, people: Sequence[Known], protocol: str) -> Scene:
@@ -174,7 +174,7 @@ def tasks(drawing: Drawing) -> list[shards.Task]:
     ]
     if drawing.name not in BOUNDS:
         made_by += [
-            shards.file_fingerprint([drawing.weights / adapter.WEIGHTS, Path(models.head)]),
+            shards.file_fingerprint([drawing.weights / checkpoint.WEIGHTS, Path(models.head)]),
             asdict(drawing.shapes),
             shards.code_version("pipeline/head", str(source(fewer(drawing.name, drawing.generate)[0]))),
         ]

@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from pipeline.backbone.batch import Batch, Condition, Reference
 from pipeline.backbone.decoupled import DecoupledAttention, Faces
 from pipeline.backbone.inject import attentions, sites
-from pipeline.backbone.layouts import Layout, reading
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.resampler import Resampler
 from pipeline.backbone.spatial import SpatialNet
@@ -39,6 +38,7 @@ from pipeline.head.paint import dot, stroke
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Method, Phase
+from pipeline.weights.key_maps import Layout, reading
 
 # The colours of the five points, and the point that all others are joined to: the nose.
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))

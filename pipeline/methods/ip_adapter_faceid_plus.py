@@ -27,10 +27,10 @@ from torch.nn import functional
 from pipeline.backbone.batch import Batch, Condition, Reference
 from pipeline.backbone.decoupled import DecoupledAttention, Faces
 from pipeline.backbone.inject import attentions, sites
-from pipeline.backbone.layouts import Layout, low_rank, reading
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import FaceIdPlus, absolute, in_line, mean_of, relative
 from pipeline.method import Features, Frozen, Method, Phase
+from pipeline.weights.key_maps import Layout, low_rank, reading
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,6 @@ from pipeline.backbone.inject import (
     sites,
     split_heads,
 )
-from pipeline.backbone.layouts import LEFT_OUT, Layout, low_rank, reading
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.lora import AttentionLowRank
 from pipeline.backbone.resampler import FeedForward, PerceiverAttention
@@ -81,6 +80,7 @@ from pipeline.encoders.recogniser import SIDE
 from pipeline.errors import MissingInput
 from pipeline.images import Pixels
 from pipeline.method import Features, Frozen, Method, Phase, Step
+from pipeline.weights.key_maps import LEFT_OUT, Layout, low_rank, reading
 
 SHALLOW = (56, 28, 14)  # sides of the recogniser's maps that carry face structure
 INTRINSIC = 7

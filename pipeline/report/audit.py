@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from pipeline import agreement, shards
+from pipeline import shards
 from pipeline.head.model import Head
 from pipeline.metric import overlap
+from pipeline.report.statistics import agreement
 
 Floats = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.metric import Card
-from pipeline.report import intervals
-from pipeline.report.intervals import Floats
+from pipeline.report.statistics import intervals
+from pipeline.report.statistics.intervals import Floats
 
 COLUMNS = ("protocol", "people", "method", "metric", "better", "mean", "low", "high", "n", "missing")
 FLOOR, CEILING, SHUFFLED = "no_id", "vae_roundtrip", "shuffled_id"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.benchmark import Case
+from pipeline.benchmark.cases import Case
 from pipeline.images import decode
 from pipeline.report.pictures import Album, Picture, faces_of, generated
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import shards
-from pipeline.report import ablations, board, manifest, tables
+from pipeline.report import board, manifest, tables
 from pipeline.report.audit import Figure
 from pipeline.report.sources import Sources
+from pipeline.report.statistics import ablations
 
 
 def write(folder: Path, sources: Sources) -> None:

@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from pipeline.method import find
 from pipeline.metric import Card
-from pipeline.report import ablations, audit, board, cases, manifest, read, tables
+from pipeline.report import audit, board, cases, manifest, read, tables
 from pipeline.report.pictures import Album
 from pipeline.report.sources import Sources
+from pipeline.report.statistics import ablations
 
 SITE = Path(__file__).parent / "site"
 ASSETS = ("style.css", "page.js")

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import benchmark
-from pipeline.benchmark import Benchmark
+from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark.cases import Benchmark
 from pipeline.head.model import load_head
-from pipeline.report import ablations, audit, board, read
+from pipeline.report import audit, board, read
+from pipeline.report.statistics import ablations
 from pipeline.settings import Settings
 
 

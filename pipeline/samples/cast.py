@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import benchmark, records, shards
-from pipeline.benchmark import Benchmark, Donor, Person, Pose, Wanted
+from pipeline import records, shards
+from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark.cases import Benchmark, Donor, Person, Pose, Wanted
 from pipeline.head.model import Head
 from pipeline.samples import references
 from pipeline.samples.faces import Faces

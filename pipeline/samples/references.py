@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.benchmark import Person, Shot
+from pipeline.benchmark.cases import Person, Shot
 
 # A turn of this many degrees is as good a reason to take a photo as a whole grade of quality.
 DEGREES_PER_GRADE = 60.0

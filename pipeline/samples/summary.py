@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.benchmark import Benchmark, Person
+from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.samples.plan import Photo
 
 

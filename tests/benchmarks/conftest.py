@@ -1,5 +1,5 @@
 """The same tiny models as the tests of the backbone."""
 
-from tests.backbone.conftest import models
+from tests.tiny_training import models
 
 __all__ = ["models"]

@@ -33,13 +33,13 @@ from torch import Tensor
 from pipeline import settings
 from pipeline.backbone.batch import Batch, People, Places, Text
 from pipeline.backbone.load import Backbone, load
-from pipeline.backbone.loop import BETAS, Gradients, peak_memory_mb
 from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.people import UNIT
 from pipeline.method import Given, trainable
 from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
 from pipeline.precision import autocast
+from pipeline.training.loop import BETAS, Gradients, peak_memory_mb
 
 JUDGES = {"plain": "nothing", "latent": "latent", "pixel": "pixel"}
 REFERENCES = 4

@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from pipeline.backbone.inject import plain_attention
 from pipeline.identities.linkage import unique_edges
-from pipeline.world.pack.faces import similarity
+from pipeline.pack.recognition.faces import similarity
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 

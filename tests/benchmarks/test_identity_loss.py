@@ -7,7 +7,7 @@ import pytest
 from pipeline.backbone.load import load
 from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.settings import Models
-from tests.backbone import tiny
+from tests import tiny_models
 from tests.benchmarks import identity_loss
 
 
@@ -17,7 +17,7 @@ def size(models: Models) -> identity_loss.Size:
         identity_loss.SIZES["world"],
         backbone=lambda: load(models.backbone, "cpu"),
         judge=lambda: load_torch_recogniser(models.recogniser_a),
-        dimension=tiny.EMBEDDING,
+        dimension=tiny_models.EMBEDDING,
         context=(16, 16),
         patches=(4, 32),
         pictures=2,

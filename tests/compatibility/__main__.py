@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from pipeline.benchmark.cases import FILE, Case
 from safetensors.torch import load_file
 
 from pipeline import settings
 from pipeline.backbone.load import Backbone, load
-from pipeline.benchmark import FILE, Case
-from pipeline.companions import Control, Controlled, merge_lora, read_image_prompt
 from pipeline.encoders.image_text import ImageText
 from pipeline.generate.worker import Drawing, MethodWorker
 from pipeline.images import Pixels
+from pipeline.inference.addons import Control, Controlled, merge_lora, read_image_prompt
 from pipeline.settings import Models
 from tests.compatibility.companions import as_input, edges, embedded, new_control
 

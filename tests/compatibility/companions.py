@@ -21,9 +21,9 @@ from torch.nn.utils import parametrize
 
 from pipeline import settings, shards
 from pipeline.backbone.load import Backbone, load
-from pipeline.companions import Control, Controlled, ImagePrompt, image_prompt_tensors
 from pipeline.encoders.image_text import ImageText
 from pipeline.images import decode, to_unit
+from pipeline.inference.addons import Control, Controlled, ImagePrompt, image_prompt_tensors
 from pipeline.precision import autocast
 
 PHOTOS, BATCH, RATE = 1500, 8, 1e-3

@@ -21,10 +21,10 @@ from pipeline.encoders.recogniser import (
 )
 from pipeline.encoders.residual import ResidualNet
 from pipeline.errors import MissingInput
-from pipeline.world.pack import export
-from pipeline.world.pack.detector import DET_SIZE, export_axes
-from pipeline.world.pack.nets import DetectorNet
-from pipeline.world.pack.settings import MODELS
+from pipeline.pack import export
+from pipeline.pack.recognition.detector import DET_SIZE, export_axes
+from pipeline.pack.recognition.nets import DetectorNet
+from pipeline.pack.settings import MODELS
 
 SIZES: dict[str, Any] = {"stem": 8, "widths": [8, 16, 24], "blocks": [1, 1, 1], "dimension": 32}
 REAL = Path(os.environ.get("LIKENESS_REAL", "../shared/real"))

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from pipeline.benchmark.cases import Place
 
-from pipeline.benchmark import Place
 from pipeline.errors import MissingInput
 from pipeline.evaluate.casts import Gallery, strangers
 from pipeline.metric import Calibration, Held
-from tests import fairness_data
+from tests.benchmark import fairness_data
 
 SCALE = Calibration(0.0, 1.0, 0.5)
 MARKS = {f"{name}{number}-0": np.full((68, 2), ord(name) + 0.1 * number) for name in "ab" for number in range(5)}

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pipeline.benchmark.cases import Place
 
 from pipeline import settings
-from pipeline.benchmark import Place
 from pipeline.errors import SettingsError
 from pipeline.evaluate.observe import FaceObserver
 from pipeline.evaluate.poses import PoseObserver

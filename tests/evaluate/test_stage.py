@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pipeline.benchmark.cases import Benchmark
 
-from pipeline import benchmark, records, shards
-from pipeline.benchmark import Benchmark
+from pipeline import records, shards
+from pipeline.benchmark import cases as benchmark
 from pipeline.errors import MissingInput, SettingsError
 from stages import evaluate
-from tests import fairness_data
+from tests.benchmark import fairness_data
 
 CASES = [fairness_data.case("a", "b", index=0), fairness_data.case("a", "b", index=1)]
 NAMES = tuple(case.case_id for case in CASES)

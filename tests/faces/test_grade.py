@@ -11,7 +11,7 @@ from pipeline.head.camera import Camera, project
 from pipeline.head.model import load_head
 from tests.faces.conftest import SETTINGS
 
-HEAD = Path("pipeline/world/pack/models/head.npz")
+HEAD = Path("pipeline/pack/models/head.npz")
 
 
 @pytest.fixture

@@ -6,23 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pipeline.benchmark.bounds import BOUNDS
+from pipeline.benchmark.cases import FILE
+from pipeline.benchmark.cases import load as load_cases
 
 from pipeline import records, settings, shards
-from pipeline.backbone import adapter, load, loop
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch
 from pipeline.backbone.load import Backbone
-from pipeline.backbone.sample import Sampling
-from pipeline.benchmark import FILE
-from pipeline.benchmark import load as load_cases
-from pipeline.bounds import BOUNDS
 from pipeline.errors import MissingInput
 from pipeline.generate import worker as drawing_worker
 from pipeline.generate.gallery import Gallery
 from pipeline.generate.worker import Drawing, fewer, tasks, worker
 from pipeline.images import BadImage, decode
+from pipeline.sampler import Sampling
 from pipeline.settings import Generate, Models
-from tests.backbone import tiny
-from tests.backbone.conftest import make_plan
+from pipeline.training import loop
+from pipeline.weights import checkpoint
+from tests import tiny_models
+from tests.tiny_training import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
     """Samples, cases and a method trained for a moment."""
     folder = tmp_path_factory.mktemp("project")
     plan = make_plan(folder, models, images=32)
-    tiny.tested(folder / "samples")
+    tiny_models.tested(folder / "samples")
     loop.fit(replace(plan, out=folder / "weights"))
     return folder
 
@@ -146,11 +148,11 @@ def test_tasks_follow_the_weights_and_the_settings(project: Path, models: Models
     assert not names & {task.key for task in tasks(drawing(project, models, "uniportrait", tmp_path, steps=3))}
     assert not names & {task.key for task in tasks(drawing(project, models, "no_id", tmp_path))}
     other = tmp_path / "other"
-    method = adapter.load(one.weights, load.load(models.backbone))
+    method = checkpoint.load(one.weights, load.load(models.backbone))
     with torch.no_grad():
         next(method.parameters()).add_(1.0)
-    _, about = adapter.read(one.weights / adapter.WEIGHTS)
-    adapter.save(_made(other), method, about)
+    _, about = checkpoint.read(one.weights / checkpoint.WEIGHTS)
+    checkpoint.save(_made(other), method, about)
     assert not names & {task.key for task in tasks(replace(one, weights=other))}
 
 

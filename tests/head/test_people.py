@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from pipeline.head.people import MOST, UNIT, as_channel, cells, draw_people, people_masks
-from tests.backbone import tiny
+from tests import tiny_models
 
 
 def test_numbers_are_read_as_they_were_painted() -> None:
@@ -21,9 +21,9 @@ def test_people_beyond_those_that_a_byte_tells_apart_are_nobody() -> None:
 
 
 def test_who_is_larger_is_in_front() -> None:
-    small, large = tiny.posed((40, 32), 10), tiny.posed((48, 32), 24)
+    small, large = tiny_models.posed((40, 32), 10), tiny_models.posed((48, 32), 24)
     for people, front in (((small, large), 1), ((large, small), 0)):
-        drawn, instances = draw_people(tiny.head(), people, (64, 96))
+        drawn, instances = draw_people(tiny_models.head(), people, (64, 96))
         both = (drawn[0].triangle >= 0) & (drawn[1].triangle >= 0)
         assert both.any()
         assert (instances[both] == front).all()

@@ -4,17 +4,17 @@ import numpy as np
 
 from pipeline.head.camera import Camera
 from pipeline.head.posed import Posed, in_photo, moved, spots
-from tests.backbone import tiny
+from tests import tiny_models
 
 
 def posed(landmarks: np.ndarray) -> Posed:
     draw = np.random.default_rng(0)
-    shape, expression = draw.normal(size=tiny.SHAPE), draw.uniform(size=tiny.EXPRESSION)
+    shape, expression = draw.normal(size=tiny_models.SHAPE), draw.uniform(size=tiny_models.EXPRESSION)
     return Posed(shape.astype(np.float32), expression.astype(np.float32), Camera(20, -10, 15, 30, 70, 50), landmarks)
 
 
 def test_a_similarity_of_the_photo_moves_the_head_with_it() -> None:
-    head, angle = tiny.head(), 0.3
+    head, angle = tiny_models.head(), 0.3
     points, depth = spots(head, posed(np.zeros((68, 2), np.float32)))
     linear = 1.5 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turn = np.concatenate([linear, [[5.0], [-7.0]]], axis=1).astype(np.float32)
@@ -27,7 +27,7 @@ def test_a_similarity_of_the_photo_moves_the_head_with_it() -> None:
 
 
 def test_a_row_of_the_samples_is_a_posed_head() -> None:
-    row = tiny.samples_row()["faces"][0]
+    row = tiny_models.samples_row()["faces"][0]
     found = in_photo(row)
     assert found.camera == Camera(0, 0, 0, 16, *row["translation"])
     assert found.landmarks.shape == (68, 2)

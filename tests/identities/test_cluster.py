@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.agreement import bcubed, pairwise
 from pipeline.identities.cluster import canonical, cluster
 from pipeline.identities.likeness import first_look, nearest, people_level, second_look, strangers_level
+from pipeline.report.statistics.agreement import bcubed, pairwise
 from tests.identities.people import SETTINGS, faces, photos, unit
 
 LONG_TAIL = [30, 20] + [6] * 40 + [2] * 60 + [1] * 60

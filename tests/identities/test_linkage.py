@@ -5,8 +5,8 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from pipeline.agreement import pairwise
 from pipeline.identities.linkage import Pairing, average_linkage, sum_rows, unique_edges
+from pipeline.report.statistics.agreement import pairwise
 from tests.identities.people import faces
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.load import Backbone
 from pipeline.head.camera import Camera
@@ -13,6 +13,7 @@ from pipeline.head.posed import Posed
 from pipeline.method import Frozen
 from pipeline.methods.consistentid import PARTS, ConsistentId, part_masks
 from pipeline.settings import Models
+from pipeline.weights import checkpoint
 from tests.tiny_data import HEAD
 
 
@@ -24,7 +25,7 @@ def backbone(models: Models) -> Backbone:
 @pytest.fixture
 def method(models: Models, backbone: Backbone) -> ConsistentId:
     torch.manual_seed(0)
-    made = adapter.create("consistentid", backbone, Frozen(models))
+    made = checkpoint.create("consistentid", backbone, Frozen(models))
     assert isinstance(made, ConsistentId)
     return made.eval()
 

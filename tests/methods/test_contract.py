@@ -11,23 +11,25 @@ import torch
 from torch import nn
 
 from pipeline import method as contract
-from pipeline import plugins, shards
-from pipeline.backbone import adapter, data, load, loop, sample
+from pipeline import plugins, sampler, shards
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, collate
 from pipeline.backbone.decoupled import WITHIN, resized
 from pipeline.backbone.inject import AttentionLayer
 from pipeline.backbone.load import Backbone
 from pipeline.head.people import people_masks
+from pipeline.inference.portrait import shared_out
 from pipeline.method import Frozen, Method
-from pipeline.portrait.draw import shared_out
 from pipeline.settings import Models
-from tests.backbone import tiny
-from tests.backbone.conftest import make_plan
+from pipeline.training import dataset, loop
+from pipeline.weights import checkpoint as adapter
+from tests import tiny_models
+from tests.tiny_training import make_plan
 
 NAMES = plugins.names("methods")
 # Who brings people in as such, not as words of the caption, can be told where each of them is to be.
 PLACING = [name for name in NAMES if hasattr(plugins.load("methods", name), "Faces")]
-# Networks as others published them read sizes that tiny models do not have: tests/methods/test_released.py.
+# Networks as others published them read sizes that tiny models do not have: tests/weights/test_convert.py.
 VARIANTS = [
     f"{name}-{variant}"
     for name in NAMES
@@ -68,8 +70,8 @@ def canvas_of(method: Method, people: int, pictures: int) -> torch.Tensor | None
     if not method.canvas_channels:
         return None
     landmarks = np.linspace((0, 0), (1, 1), 68, dtype=np.float32) * 20 + 20
-    posed = [replace(tiny.posed((32 + 48 * n, 32), 16), landmarks=landmarks) for n in range(people)]
-    painted = method.paint(tiny.head(), posed, (64, 128))
+    posed = [replace(tiny_models.posed((32 + 48 * n, 32), 16), landmarks=landmarks) for n in range(people)]
+    painted = method.paint(tiny_models.head(), posed, (64, 128))
     assert painted.shape == (64, 128, method.canvas_channels)
     assert painted.any()
     return torch.from_numpy(painted).permute(2, 0, 1).float().expand(pictures, -1, -1, -1) / 255
@@ -210,7 +212,9 @@ def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path
     assert card["method"] == name
     settings = asdict(create(name, load.load(models.backbone), models).settings)
     assert card["settings"] == json.loads(json.dumps(settings))  # JSON has no tuples
-    assert card["data_fingerprint"] == shards.fingerprint(*(path.name for path in data.training_shards(plan.samples)))
+    assert card["data_fingerprint"] == shards.fingerprint(
+        *(path.name for path in dataset.training_shards(plan.samples))
+    )
     assert card["images_seen"] == 8
     assert card["part_licences"]["head"] == "Apache-2.0"
     assert card["licence"].startswith("Apache-2.0")
@@ -232,7 +236,7 @@ def train_and_draw(name: str, models: Models, folder: Path) -> None:
     assert any(not torch.equal(value, fresh[key]) for key, value in method.state_dict().items())
     for people in (1, 2):
         batch = batch_of(method, backbone, [people])
-        pictures = sample.draw(backbone, method, batch, [1], sample.Sampling(steps=2, guidance=2.0, eta=0.5))
+        pictures = sampler.draw(backbone, method, batch, [1], sampler.Sampling(steps=2, guidance=2.0, eta=0.5))
         assert pictures.shape == (1, 3, 64, 128)
         assert pictures.isfinite().all()
     assert all(torch.equal(value, untouched[key]) for key, value in backbone.unet.state_dict().items())
@@ -242,7 +246,7 @@ def train_and_draw(name: str, models: Models, folder: Path) -> None:
 def test_a_run_that_was_stopped_in_every_phase_ends_with_the_same_bytes(
     name: str, any_models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a kill leaves is the last checkpoint (tests/backbone/test_loop.py kills); here every method goes on."""
+    """What a kill leaves is the last checkpoint (tests/training/test_loop.py kills); here every method goes on."""
     monkeypatch.setattr(loop, "EVERY", 1)  # steps between checkpoints
     undisturbed, stopped = (make_plan(tmp_path / each, any_models, name, images=40, batch=2) for each in ("one", "two"))
     loop.fit(undisturbed)

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.load import Backbone
 from pipeline.method import Frozen
 from pipeline.methods.fastcomposer import FastComposer, shares
 from pipeline.settings import Models
+from pipeline.weights import checkpoint
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def backbone(models: Models) -> Backbone:
 @pytest.fixture
 def method(models: Models, backbone: Backbone) -> FastComposer:
     torch.manual_seed(0)
-    made = adapter.create("fastcomposer", backbone, Frozen(models))
+    made = checkpoint.create("fastcomposer", backbone, Frozen(models))
     assert isinstance(made, FastComposer)
     return made.eval()
 

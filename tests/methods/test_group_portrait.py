@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, People, Places
 from pipeline.backbone.decoupled import Faces
@@ -24,7 +24,8 @@ from pipeline.methods.group_portrait import (
     mask_loss,
 )
 from pipeline.settings import Models
-from tests.backbone import tiny
+from pipeline.weights import checkpoint
+from tests import tiny_models
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def backbone(models: Models) -> Backbone:
 def create(models: Models, backbone: Backbone, name: str = "group_portrait") -> GroupPortrait:
     torch.manual_seed(0)
     frozen = Frozen(models)
-    method = adapter.create(name, backbone, frozen)
+    method = checkpoint.create(name, backbone, frozen)
     assert isinstance(method, GroupPortrait)
     method.attach(backbone.unet)
     return method
@@ -50,17 +51,21 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> G
         people = people.where(torch.tensor([True]), method.blank)
     points = torch.rand(1, 2, 68, 2, generator=draw) * 0.3 + torch.tensor([[0.1, 0.3], [0.6, 0.3]]).view(1, 2, 1, 2)
     boxes = torch.tensor([[[0.1, 0.3, 0.4, 0.6], [0.6, 0.3, 0.9, 0.6]]])
-    painted = method.paint(tiny.head(), [tiny.posed((32, 32), 16), tiny.posed((96, 32), 16)], (64, 128))
+    painted = method.paint(
+        tiny_models.head(), [tiny_models.posed((32, 32), 16), tiny_models.posed((96, 32), 16)], (64, 128)
+    )
     canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
     batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), canvas=canvas)
     latents, times = torch.randn(1, 4, 8, 16, generator=draw), torch.tensor([100])
     noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=draw), times)
-    wanted = F.normalize(torch.randn(1, 2, tiny.EMBEDDING, generator=draw), dim=-1)
+    wanted = F.normalize(torch.randn(1, 2, tiny_models.EMBEDDING, generator=draw), dim=-1)
     return Given(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
 
 
 def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
-    painted = GroupPortrait.paint(tiny.head(), [tiny.posed((40, 32), 16), tiny.posed((60, 32), 24)], (64, 128))
+    painted = GroupPortrait.paint(
+        tiny_models.head(), [tiny_models.posed((40, 32), 16), tiny_models.posed((60, 32), 24)], (64, 128)
+    )
     numbers = np.unique(painted[..., -1])
     assert numbers.tolist() == [0, UNIT, 2 * UNIT]
     masks = people_masks(torch.from_numpy(painted[..., -1])[None].float() / 255, 2)
@@ -71,9 +76,9 @@ def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
 
 
 def test_the_canvas_shows_each_person_their_own_normals_and_points() -> None:
-    head, size = tiny.head(), (64, 128)
-    people = [tiny.posed((40, 32), 16, shape=2.0, yaw=-40.0), tiny.posed((70, 32), 24, yaw=40.0)]
-    people[0] = replace(people[0], expression=np.full(tiny.EXPRESSION, 3.0, np.float32))
+    head, size = tiny_models.head(), (64, 128)
+    people = [tiny_models.posed((40, 32), 16, shape=2.0, yaw=-40.0), tiny_models.posed((70, 32), 24, yaw=40.0)]
+    people[0] = replace(people[0], expression=np.full(tiny_models.EXPRESSION, 3.0, np.float32))
     canvas = GroupPortrait.paint(head, people, size).astype(np.float32)
     for number, person in enumerate(people, 1):
         vertices = head.vertices(person.shape, person.expression)

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, Reference
 from pipeline.method import Frozen
 from pipeline.methods.hifi_portrait import GREY, HifiPortrait, shade, without_background
 from pipeline.settings import Models
-from tests.backbone import tiny
+from pipeline.weights import checkpoint
+from tests import tiny_models
 
 
 @pytest.fixture
 def method(models: Models) -> HifiPortrait:
     torch.manual_seed(0)
-    made = adapter.create("hifi_portrait", load.load(models.backbone), Frozen(models))
+    made = checkpoint.create("hifi_portrait", load.load(models.backbone), Frozen(models))
     assert isinstance(made, HifiPortrait)
     return made.eval()
 
@@ -38,7 +39,7 @@ def tokens(method: HifiPortrait, who: People) -> torch.Tensor:
 
 def test_the_background_goes_and_the_head_stays() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    seen = without_background(Reference(crop, np.zeros(8, np.float32), tiny.posed()), tiny.head())
+    seen = without_background(Reference(crop, np.zeros(8, np.float32), tiny_models.posed()), tiny_models.head())
     assert np.array_equal(seen[56, 56], crop[56, 56])
     assert (seen[:20] == GREY).all()
     kept = (seen == crop).all(-1).mean()
@@ -57,7 +58,7 @@ def test_references_are_stacked_and_missing_ones_are_not_read(method: HifiPortra
 def test_without_the_refiner_a_face_is_its_embedding(method: HifiPortrait, models: Models) -> None:
     """The image encoder's tokens are what the refiner reads."""
     torch.manual_seed(0)
-    without = adapter.create("hifi_portrait-no_refiner", load.load(models.backbone), Frozen(models)).eval()
+    without = checkpoint.create("hifi_portrait-no_refiner", load.load(models.backbone), Frozen(models)).eval()
     who = people(method, 1, 1)
     other = replace(who, features={**who.features, "patches": -who.features["patches"]})
     assert torch.equal(tokens(without, who), tokens(without, other))
@@ -65,10 +66,10 @@ def test_without_the_refiner_a_face_is_its_embedding(method: HifiPortrait, model
 
 
 def test_landmarks_have_the_shape_of_the_references_and_the_pose_of_the_picture() -> None:
-    head = tiny.head()
+    head = tiny_models.head()
     first, other, turned = (
         HifiPortrait.paint(head, [each], (112, 112))
-        for each in (tiny.posed(), tiny.posed(shape=3.0), tiny.posed(yaw=40.0))
+        for each in (tiny_models.posed(), tiny_models.posed(shape=3.0), tiny_models.posed(yaw=40.0))
     )
     assert first.shape == (112, 112, 3)
     assert first[..., 0].max() == 255
@@ -91,7 +92,7 @@ def test_what_is_nearer_is_brighter() -> None:
 
 
 def test_the_variant_without_landmarks_has_an_empty_canvas(models: Models) -> None:
-    made = adapter.create("hifi_portrait-no_landmarks", load.load(models.backbone), Frozen(models)).eval()
+    made = checkpoint.create("hifi_portrait-no_landmarks", load.load(models.backbone), Frozen(models)).eval()
     batch = Batch(None, people(made, 1, 1), (8, 8), canvas=torch.ones(1, 3, 64, 64))  # type: ignore[arg-type]
     assert made.condition(batch).canvas is not None
     assert made.condition(batch).canvas.sum() == 0

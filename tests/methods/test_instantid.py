@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.camera import Camera
@@ -11,18 +11,19 @@ from pipeline.head.posed import Posed
 from pipeline.method import Frozen
 from pipeline.methods.instantid import COLOURS, InstantId
 from pipeline.settings import Models
-from tests.backbone import tiny
+from pipeline.weights import checkpoint
+from tests import tiny_models
 
 
 def face(x: float) -> Posed:
     points = np.full((68, 2), [x, 60], np.float32)
     for start, stop, place in ((36, 42, (-15, -10)), (42, 48, (15, -10)), (48, 49, (-10, 20)), (54, 55, (10, 20))):
         points[start:stop] += place
-    return Posed(np.zeros(tiny.SHAPE), np.zeros(tiny.EXPRESSION), Camera(0, 0, 0, 1, 0, 0), points)
+    return Posed(np.zeros(tiny_models.SHAPE), np.zeros(tiny_models.EXPRESSION), Camera(0, 0, 0, 1, 0, 0), points)
 
 
 def test_five_points_of_five_colours_joined_to_the_nose() -> None:
-    canvas = InstantId.paint(tiny.head(), [face(60), face(180)], (128, 256))
+    canvas = InstantId.paint(tiny_models.head(), [face(60), face(180)], (128, 256))
     for person in (face(60), face(180)):
         for (x, y), colour in zip(kps_from_landmarks68(person.landmarks), COLOURS, strict=True):
             assert tuple(canvas[round(y), round(x)]) == colour
@@ -32,7 +33,7 @@ def test_five_points_of_five_colours_joined_to_the_nose() -> None:
 
 
 def test_of_several_references_the_embeddings_are_averaged(models: Models) -> None:
-    method = adapter.create("instantid", load.load(models.backbone), Frozen(models)).eval()
+    method = checkpoint.create("instantid", load.load(models.backbone), Frozen(models)).eval()
     embedding = torch.randn(1, 1, 3, 8)
     both = People({"embedding": embedding}, torch.tensor([[[True, True, False]]]))
     mean = People({"embedding": embedding[:, :, :2].mean(2, keepdim=True)}, torch.ones(1, 1, 1, dtype=torch.bool))

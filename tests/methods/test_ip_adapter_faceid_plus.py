@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from pipeline.backbone import adapter, load
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
 from pipeline.method import Frozen, Method
 from pipeline.settings import Models
+from pipeline.weights import checkpoint
 
 
 def tokens(method: Method, embedding: torch.Tensor, patches: torch.Tensor, scale: float) -> torch.Tensor:
@@ -17,7 +18,7 @@ def tokens(method: Method, embedding: torch.Tensor, patches: torch.Tensor, scale
 
 
 def test_the_shortcut_keeps_the_embedding_and_the_scale_weighs_what_refines_it(models: Models) -> None:
-    method = adapter.create("ip_adapter_faceid_plus", load.load(models.backbone), Frozen(models)).eval()
+    method = checkpoint.create("ip_adapter_faceid_plus", load.load(models.backbone), Frozen(models)).eval()
     size = method.blank["patches"].shape
     embedding, one, other = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, *size), torch.randn(1, 1, 1, *size)
     assert tokens(method, embedding, one, 1.0).shape == (1, 1, 4, 16)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import plugins
-from pipeline.backbone import load, loop
+from pipeline.backbone import load
 from pipeline.method import trainable
 from pipeline.settings import Models
-from tests.backbone.conftest import make_plan
+from pipeline.training import loop
 from tests.methods.test_contract import create
+from tests.tiny_training import make_plan
 
 TERMS = {
     "uniportrait": {"single": {"diffusion"}, "groups": {"diffusion", "routing"}},

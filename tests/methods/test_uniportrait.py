@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.backbone import adapter, load, sample
+from pipeline import sampler
+from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, Condition, People, Reference, collate
 from pipeline.backbone.decoupled import Faces, mask_shares
 from pipeline.backbone.inject import attentions
@@ -26,7 +27,8 @@ from pipeline.methods.uniportrait import (
     routing_loss,
 )
 from pipeline.settings import Models
-from tests.backbone import tiny
+from pipeline.weights import checkpoint
+from tests import tiny_models
 
 SMALL = Settings(queries=4, depth=2, rank=2)
 
@@ -41,7 +43,7 @@ def people(count: int, references: int = 1) -> People:
 @pytest.fixture
 def method(models: Models) -> UniPortrait:
     torch.manual_seed(0)
-    made = adapter.create("uniportrait", load.load(models.backbone), Frozen(models))
+    made = checkpoint.create("uniportrait", load.load(models.backbone), Frozen(models))
     assert isinstance(made, UniPortrait)
     torch.nn.init.normal_(made.identity.out[1].weight)  # untrained, all ID tokens are zeros
     return made.eval()
@@ -133,7 +135,7 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
 @torch.no_grad()
 def test_where_the_background_wins_nobody_is_heard(models: Models, count: int) -> None:
     backbone = load.load(models.backbone)
-    made = adapter.create("uniportrait-background", backbone, Frozen(models)).eval()
+    made = checkpoint.create("uniportrait-background", backbone, Frozen(models)).eval()
     assert isinstance(made, UniPortrait)
     made.attach(backbone.unet)
     name, layer = next((name, layer) for name, layer in made.layers.items() if layer.branch is not None)
@@ -257,7 +259,7 @@ def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> 
 
 
 def test_without_drop_regularisation_nothing_is_dropped(models: Models) -> None:
-    made = adapter.create("uniportrait-no_drop", load.load(models.backbone), Frozen(models)).train()
+    made = checkpoint.create("uniportrait-no_drop", load.load(models.backbone), Frozen(models)).train()
     assert isinstance(made, UniPortrait)
     made.begin(made.phases()[0])
     keep, beta = made._drop(Keep(), torch.ones(400, 1, 1), torch.zeros(400, 1, 16, 2))
@@ -288,7 +290,7 @@ def test_interpolation_has_both_ends() -> None:
 def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Models) -> None:
     frozen = Frozen(models)
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    reference = Reference(crop, np.zeros(8, np.float32), tiny.posed())
+    reference = Reference(crop, np.zeros(8, np.float32), tiny_models.posed())
     found, blank = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_blank(frozen)
     assert found["embedding"].shape == (3, 8)
     assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
@@ -310,12 +312,12 @@ def test_published_recognisers_condition_it(name: str, models: Models, real_fold
     """Sizes follow their inner maps, which are narrower than high."""
     published = replace(models, recogniser_a=str(real_folder / "packs/models" / name))
     backbone, frozen = load.load(models.backbone), Frozen(published)
-    made = adapter.create("uniportrait", backbone, frozen).eval()
+    made = checkpoint.create("uniportrait", backbone, frozen).eval()
     made.attach(backbone.unet)
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
-    found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny.posed()) for crop in crops])
+    found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny_models.posed()) for crop in crops])
     who = collate([[[{key: value[row] for key, value in found.items()}]] for row in range(2)], made.blank)
     batch = Batch(backbone.encode_text(["a of b"] * 2), who, (8, 8))
-    pictures = sample.draw(backbone, made, batch, [1, 1], sample.Sampling(2, 2.0))
+    pictures = sampler.draw(backbone, made, batch, [1, 1], sampler.Sampling(2, 2.0))
     assert pictures.isfinite().all()
     assert not torch.allclose(*pictures, atol=1e-5)

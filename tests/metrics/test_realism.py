@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics import realism
-from pipeline.report import intervals
+from pipeline.report.statistics import intervals
 from tests.metrics.evidence import random_units, unit
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline import shards
-from pipeline.agreement import Agreement, bcubed, pairwise
 from pipeline.errors import run
+from pipeline.report.statistics.agreement import Agreement, bcubed, pairwise
 
 MOST = 20  # photographs of one person that are scored, so that a few famous people do not decide
 

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import yaml
+from pipeline.benchmark.cases import Benchmark, Case, Person, Place, Shot
 
-from pipeline import benchmark, images, records, settings, shards
-from pipeline.benchmark import Benchmark, Case, Person, Place, Shot
-from pipeline.evaluate import score, summary
+from pipeline import images, records, settings, shards
+from pipeline.benchmark import cases as benchmark
+from pipeline.evaluate import summary, worker
 from pipeline.evaluate.casts import read_gallery, strangers
 from pipeline.evaluate.observe import Found
 from pipeline.head.camera import rotation
@@ -251,14 +252,14 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
             image = {"bytes": data_bytes, "path": f"{case.case_id}.png"}
             pictures.append(head | drawn | {"image": image, "width": case.width, "reject": reject})
             if picture is None:
-                seen = replace(seen, faces=score.nothing(gallery))
-            asked = score.evidence(seen, gallery.cast(case, protocol, _wanted), gallery)
+                seen = replace(seen, faces=worker.nothing(gallery))
+            asked = worker.evidence(seen, gallery.cast(case, protocol, _wanted), gallery)
             rows += _rows(head | {"method": name}, case, asked)
             if name not in BOUNDS:
-                wrong = score.evidence(seen, [gallery.person(each) for each in others[case.case_id]], gallery)
+                wrong = worker.evidence(seen, [gallery.person(each) for each in others[case.case_id]], gallery)
                 shuffled = _rows(head | {"method": f"shuffled_id:{name}"}, case, wrong)
                 rows += [row for row in shuffled if row["slot"] >= 0]
-            found += [head | face for face in score._faces(seen.faces, asked)]
+            found += [head | face for face in worker._faces(seen.faces, asked)]
             if seen.feature is not None:
                 names = [person.identity_id for person in case.people]
                 features.append(
@@ -277,14 +278,14 @@ def _rows(head: dict[str, str], case: Case, asked: Any) -> list[dict[str, Any]]:
         row
         for module in modules
         if hasattr(module, "score")
-        for row in score.score_rows(head, names, module.score(asked))
+        for row in worker.score_rows(head, names, module.score(asked))
     ]
 
 
-def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[score.Seen, np.ndarray | None]:
+def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.Seen, np.ndarray | None]:
     """What a method might have drawn, and what would be seen of it."""
     keep, lose = quality(name)
-    nothing = score.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None)
+    nothing = worker.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None)
     if rng.uniform() < lose / 6:
         return nothing, None
     drawn = list(_drawn(case, lose, keep, rng))
@@ -296,7 +297,7 @@ def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[score.Se
     found = Found(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
     picture = draw(case.width, 128, [(box, person) for box, person, _ in drawn], case.seed)
     feature, prompt = unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()
-    return score.Seen(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
+    return worker.Seen(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
 
 
 def _wanted(place: Place, references: np.ndarray) -> Held:

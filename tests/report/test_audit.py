@@ -16,7 +16,7 @@ EYES[45] = [10.0, 0.0]  # outer corners ten pixels apart
 
 @pytest.fixture(scope="module")
 def head():
-    return load_head("pipeline/world/pack/models/head.npz")
+    return load_head("pipeline/pack/models/head.npz")
 
 
 def drawn(person: int, box, shape=(), **pose) -> dict:

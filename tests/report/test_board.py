@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.metric import LEFT_OUT, Card
 from pipeline.metrics import realism
-from pipeline.report import board, intervals
+from pipeline.report import board
+from pipeline.report.statistics import intervals
 
 SIM = Card("sim_heldout", "Sim", "Sim.", "cosine", "higher", -1, 1, "counts as 0")
 SHARE = Card("sim_share", "Share", "Share.", "share", "higher", -1, 1, "is left out", share_of="sim_heldout")

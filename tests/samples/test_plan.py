@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import benchmark
+from pipeline.benchmark import cases
 from pipeline.errors import MissingInput
 from pipeline.samples.faces import Faces
 from pipeline.samples.plan import Photo, decide, tasks
@@ -14,7 +14,7 @@ from pipeline.settings import Samples
 from tests import tiny_data
 from tests.samples.conftest import CIRCLES, PROMPT, fit, photos
 
-PROMPTS = benchmark.read_wanted("v1").all_prompts()
+PROMPTS = cases.read_wanted("v1").all_prompts()
 
 
 @pytest.fixture

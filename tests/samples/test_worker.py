@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import benchmark, records, shards
+from pipeline import records, shards
+from pipeline.benchmark import cases
 from pipeline.samples.faces import Faces
 from pipeline.samples.plan import decide, tasks
 from pipeline.samples.worker import SampleWorker
@@ -81,4 +82,4 @@ def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen
 
 
 def test_the_benchmark_is_not_needed_to_pack(written: Path) -> None:
-    assert not (written / benchmark.FILE).exists()
+    assert not (written / cases.FILE).exists()

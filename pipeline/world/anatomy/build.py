@@ -14,6 +14,8 @@ import numpy as np
 
 from pipeline.head.model import Head, save_head
 from pipeline.world.anatomy import complexion
+from pipeline.world.anatomy.deform import jaw_weight, proportions, swing_jaw
+from pipeline.world.anatomy.face_parts import Part, cavity, ear, eyeball, teeth
 from pipeline.world.anatomy.grid import (
     EYE_ROW,
     LOWER_LIP,
@@ -25,11 +27,9 @@ from pipeline.world.anatomy.grid import (
     Ints,
     make_grid,
 )
-from pipeline.world.anatomy.organs import Part, cavity, ear, eyeball, teeth
 from pipeline.world.anatomy.sculpt import EYE_X, SIDES, Parameters, parameters, relief, slide
-from pipeline.world.anatomy.whole import jaw_weight, proportions, swing_jaw
 
-MODEL = Path(__file__).parents[1] / "pack" / "models" / "head.npz"
+MODEL = Path(__file__).parents[2] / "pack" / "models" / "head.npz"
 
 SHAPE_NAMES = (
     "head_width",

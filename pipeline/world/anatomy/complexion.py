@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.world.anatomy.face_parts import EYE_RINGS, EYE_SPOKES, IRIS, PUPIL
 from pipeline.world.anatomy.grid import EYE_ROW, LOWER_LIP, MOUTH_CORNER, MOUTH_ROW, UPPER_LIP, Floats, Grid, smooth
-from pipeline.world.anatomy.organs import EYE_RINGS, EYE_SPOKES, IRIS, PUPIL
 from pipeline.world.anatomy.sculpt import EYE_HALF, EYE_X, bump
 
 SKIN = np.array([0.77, 0.58, 0.48])

@@ -1,0 +1,127 @@
+"""From people, layout and prompt to the batch that a method draws: the same for the benchmark and for a user's wish."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.backbone.batch import Batch, Floats, Places, Reference, collate, moved
+from pipeline.backbone.inject import region_masks
+from pipeline.backbone.load import Backbone
+from pipeline.benchmark.cases import Place
+from pipeline.errors import SettingsError
+from pipeline.head.camera import Camera
+from pipeline.head.fit import basis_of, shape_of
+from pipeline.head.posed import Posed
+from pipeline.images import Pixels, from_unit
+from pipeline.method import Features, Frozen, Method
+from pipeline.settings import Shapes
+from pipeline.training.dataset import EDGE
+
+Layout = tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the references that are given say of a person."""
+
+    features: list[Features]  # one per reference, best first
+    shape: Floats  # (K,)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture to be drawn. People, places and masks are in the same order."""
+
+    prompt: str
+    width: int  # pixels, like the height a multiple of the backbone's factor
+    height: int
+    people: Sequence[Known]
+    layout: Layout | None = None  # None: the method is to place the people itself
+    masks: Floats | None = None  # (N, H, W) in [0, 1], the user's; without them a layout shares the picture out
+
+
+class Composer:
+    """Makes batches for one method."""
+
+    def __init__(self, method: Method, backbone: Backbone, frozen: Frozen, shapes: Shapes) -> None:
+        self._method, self._backbone, self._frozen, self._shapes = method, backbone, frozen, shapes
+        self._basis = basis_of(frozen.head)
+
+    def learn(self, references: Sequence[Reference]) -> Known:
+        """What references say. Their shape is fitted to them alone, whatever other photos of the person there are."""
+        points = np.stack([reference.posed.landmarks for reference in references])
+        shape = shape_of(points.astype(np.float64), self._basis, self._shapes).astype(np.float32)
+        shaped = [replace(each, posed=replace(each.posed, shape=shape)) for each in references]
+        found = self._method.encode(self._frozen, shaped)
+        return Known([{name: value[row] for name, value in found.items()} for row in range(len(shaped))], shape)
+
+    def batch(self, scenes: Sequence[Scene]) -> Batch:
+        """Scenes of one size and number of people as a batch on the backbone's device; all or none have a layout.
+
+        The canvas of a method that paints one is painted where there is a layout.
+
+        Raises:
+            SettingsError: there are more people than the method tells apart.
+        """
+        self._check_people(len(scenes[0].people))
+        size = scenes[0].height // self._backbone.factor, scenes[0].width // self._backbone.factor
+        places = None if scenes[0].layout is None else _places(scenes)
+        painted = self._method.canvas_channels and scenes[0].layout is not None
+        batch = Batch(
+            text=self._backbone.encode_text([scene.prompt for scene in scenes]),
+            people=collate([[known.features for known in scene.people] for scene in scenes], self._method.blank),
+            size=size,
+            places=places,
+            masks=_masks(scenes, places, size),
+            canvas=self._canvas(scenes) if painted else None,
+        )
+        return moved(batch, self._backbone.device)
+
+    def _check_people(self, people: int) -> None:
+        most = self._method.most_people
+        if most is not None and people > most:
+            name = type(self._method).__name__
+            raise SettingsError(f"{name} tells {most} people apart, found {people}: ask for fewer")
+
+    def _canvas(self, scenes: Sequence[Scene]) -> Tensor:
+        """(B, C, H, W) in [0, 1]."""
+        painted = [self._paint(scene) for scene in scenes]
+        return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2).float() / 255
+
+    def _paint(self, scene: Scene) -> Pixels:
+        pairs = zip(scene.layout or (), scene.people, strict=True)
+        posed = [_posed(place, known.shape) for place, known in pairs]
+        return self._method.paint(self._frozen.head, posed, (scene.height, scene.width))
+
+
+def as_pixels(picture: Tensor) -> Pixels:
+    """A drawn picture (3, H, W) in [-1, 1] as it is stored."""
+    return from_unit(picture.permute(1, 2, 0).cpu().numpy())
+
+
+def _masks(scenes: Sequence[Scene], places: Places | None, size: tuple[int, int]) -> Tensor | None:
+    given = [scene.masks for scene in scenes if scene.masks is not None]
+    if given:
+        return torch.from_numpy(np.stack(given))
+    return region_masks(places.boxes, size) if places else None
+
+
+def _places(scenes: Sequence[Scene]) -> Places:
+    layouts = [scene.layout or () for scene in scenes]
+    boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
+    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32) + EDGE
+    extent = np.array([scenes[0].width, scenes[0].height], np.float32)
+    boxes, landmarks = (each.reshape(len(scenes), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
+    return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))
+
+
+def _posed(place: Place, shape: Floats) -> Posed:
+    return Posed(
+        shape=shape,
+        expression=np.asarray(place.expression, np.float32),
+        camera=Camera(place.yaw, place.pitch, place.roll, place.scale, *place.translation),
+        landmarks=np.asarray(place.landmarks, np.float32).reshape(-1, 2),
+    )

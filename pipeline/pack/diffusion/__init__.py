@@ -1,0 +1,1 @@
+"""Trains the stand-in autoencoder and diffusion backbone."""

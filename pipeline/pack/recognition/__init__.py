@@ -1,0 +1,1 @@
+"""Trains the stand-in detector, landmark model and recognisers."""

@@ -1,0 +1,1 @@
+"""Trains the stand-in image-text model."""

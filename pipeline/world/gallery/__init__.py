@@ -1,0 +1,1 @@
+"""The drawn world's gallery web site."""

@@ -1,0 +1,48 @@
+"""Tiny models and data for the tests of training, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import Models, Train
+from pipeline.training import cache, dataset
+from pipeline.training.loop import Plan
+from tests import tiny_models
+
+
+@pytest.fixture(scope="session", params=["sd", "sdxl"])
+def any_models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Model directories with an SD-1.5-like, then with an SDXL-like backbone."""
+    return tiny_models.models(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Model directories with an SD-1.5-like backbone."""
+    return tiny_models.models(tmp_path_factory.mktemp("models"))
+
+
+def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> Plan:
+    """A plan for some steps on tiny samples below `folder`, with the cache filled."""
+    samples = tiny_models.samples(folder / "samples")
+    files, kept = dataset.training_shards(samples), folder / "cache"
+    photos, faces = cache.photo_tasks(files, models), cache.face_tasks(files, models, name)
+    for task in photos:
+        cache.PhotoWorker(models, kept)(task)
+    for task in faces:
+        cache.FaceWorker(models, name, kept)(task)
+    values = {
+        "images": 160,
+        "batch": 4,
+        "ranks": 1,
+        "learning_rate": 1e-3,
+        "min_snr_gamma": 5.0,
+        "face_weight": 2.0,
+        "close_ups": 0.5,
+        "half": False,
+        "checkpoint_seconds": 0.0,
+        "preview_images": 1,
+        "seed": 0,
+    }
+    keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
+    return Plan(name, models, Train(**{**values, **changes}), samples, *keys, kept, folder / "out")

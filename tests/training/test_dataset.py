@@ -1,0 +1,122 @@
+"""Order, references and drops of training photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.backbone import load
+from pipeline.errors import MissingInput
+from pipeline.method import Dropout, Method, Phase
+from pipeline.settings import Models
+from pipeline.training import cache, dataset
+from pipeline.training.loop import Plan
+from tests.tiny_training import make_plan
+
+STILL = Dropout(0.0, 0.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Plan:
+    return make_plan(tmp_path_factory.mktemp("data"), models)
+
+
+@pytest.fixture(scope="module")
+def photos(plan: Plan) -> dataset.TrainingSet:
+    return dataset.TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)
+
+
+def features(photos: dataset.TrainingSet) -> Method:
+    """A method that asks for the features that lie in the cache."""
+    blank = {name: torch.zeros(value.shape[1:]) for name, value in photos._features[0].items()}
+    return Method(torch.nn.Identity(), blank)
+
+
+def test_a_reference_is_never_from_the_target_photo(photos: dataset.TrainingSet) -> None:
+    assert photos.eligible((1, 1))
+    for photo in photos.eligible((1, 4)):
+        for face in photos.photos[photo].faces:
+            others = [photos.faces[other] for other in photos.others(face)]
+            assert others
+            assert {other.identity for other in others} == {photos.faces[face].identity}
+            assert photo not in {other.photo for other in others}
+
+
+def test_places_are_fractions_from_the_edge_and_landmarks_count_from_the_middle_of_a_pixel(
+    photos: dataset.TrainingSet, plan: Plan
+) -> None:
+    row = next(
+        row
+        for path in dataset.training_shards(plan.samples)
+        for row in cache.kept(path, ["width", "height", "faces"]).to_pylist()
+    )
+    face, wanted = photos.faces[0], row["faces"][0]
+    size = np.array([row["width"], row["height"]])
+    assert np.allclose(face.box, np.array(wanted["box"]) / [*size, *size])
+    assert np.allclose(face.landmarks, (np.array(wanted["landmarks"]).reshape(68, 2) + 0.5) / size)
+
+
+def test_phases_choose_photos_by_people(photos: dataset.TrainingSet) -> None:
+    assert {len(photos.photos[photo].faces) for photo in photos.eligible((1, 1))} == {1}
+    assert {len(photos.photos[photo].faces) for photo in photos.eligible((2, 4))} == {2}
+    with pytest.raises(MissingInput, match="3 to 4 people"):
+        photos.eligible((3, 4))
+
+
+def test_an_epoch_shows_every_photo_and_steps_are_found_directly() -> None:
+    sizes = [(64, 64)] * 10 + [(128, 64)] * 4
+    order = dataset.Order(range(14), sizes, 4, [0, 1])
+    epoch = [order.at(step) for step in range(4)]  # three batches of ten photos, one of four
+    assert {photo for batch in epoch for photo in batch} == set(range(14))
+    assert all(len({sizes[photo] for photo in batch}) == 1 for batch in epoch)
+    assert dataset.Order(range(14), sizes, 4, [0, 1]).at(3) == epoch[3]
+    assert [order.at(step) for step in range(4, 8)] != epoch
+
+
+def test_a_photos_references_do_not_depend_on_the_ranks(photos: dataset.TrainingSet, models: Models) -> None:
+    method, empty = features(photos), load.load(models.backbone).encode_text([""])
+    phase, chosen = Phase("x", 1.0, (1, 1), {}), photos.eligible((1, 1))[:6]
+    seeds = [[0, 0, 5, 0, row] for row in range(6)]
+    whole = photos.example(chosen, phase, method, empty, seeds)
+    part = photos.example(chosen[1::2], phase, method, empty, seeds[1::2])
+    for name, value in part.batch.people.features.items():
+        assert torch.equal(value, whole.batch.people.features[name][1::2])
+    assert torch.equal(part.batch.text.hidden, whole.batch.text.hidden[1::2])
+
+
+def test_dropped_faces_and_texts_are_the_unconditional_ones(photos: dataset.TrainingSet, models: Models) -> None:
+    method, empty = features(photos), load.load(models.backbone).encode_text([""])
+    chosen, seeds = photos.eligible((1, 1))[:4], [[row] for row in range(4)]
+    cases = (STILL, False, False), (Dropout(1.0, 0.0, 0.0), True, False), (Dropout(0.0, 0.0, 1.0), True, True)
+    for dropout, text, faces in cases:
+        batch = photos.example(chosen, Phase("x", 1.0, (1, 1), {}, dropout=dropout), method, empty, seeds).batch
+        assert torch.equal(batch.text.hidden, empty.hidden.expand(4, -1, -1)) == text
+        assert (batch.people.features["intrinsic"].abs().sum() == 0) == faces
+        assert batch.people.present.all()
+
+
+def test_several_references_are_an_axis(photos: dataset.TrainingSet, models: Models) -> None:
+    method, empty = features(photos), load.load(models.backbone).encode_text([""])
+    phase = Phase("x", 1.0, (2, 4), {}, references=2)
+    people = photos.example(photos.eligible((2, 2))[:2], phase, method, empty, [[0], [1]]).batch.people
+    assert people.given.shape == (2, 2, 2)
+    assert people.features["intrinsic"].shape[:3] == (2, 2, 2)
+
+
+def test_latents_in_the_cache_are_those_of_the_photo(photos: dataset.TrainingSet, plan: Plan, models: Models) -> None:
+    from pipeline.images import decode, to_unit
+
+    backbone = load.load(models.backbone)
+    rows = [row for path in dataset.training_shards(plan.samples) for row in cache.kept(path, ["image"]).to_pylist()]
+    for index in (0, len(rows) - 1):
+        pixels = torch.from_numpy(to_unit(decode(rows[index]["image"]["bytes"]))).permute(2, 0, 1)[None]
+        expected = torch.cat(backbone.encode(pixels), dim=1)[0].numpy()
+        assert np.allclose(photos._moments(index), expected, atol=1e-4)
+
+
+def test_an_entry_is_there_only_when_it_is_whole(plan: Plan, tmp_path: Path) -> None:
+    tasks = cache.photo_tasks(dataset.training_shards(plan.samples), plan.models)
+    (tmp_path / f".{tasks[0].key}.writing-1").mkdir()
+    assert cache.unfinished(tasks, tmp_path) == tasks
+    assert cache.unfinished(tasks, plan.cache) == []

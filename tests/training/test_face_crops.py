@@ -1,0 +1,57 @@
+"""Close-ups: the window lies at the face, within the picture, and places move with it."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.backbone.batch import Batch, People, Places, Text
+from pipeline.training.dataset import Example
+from pipeline.training.face_crops import SHIFT, close_up, corners_of
+
+
+def example(boxes: list[list[float]]) -> Example:
+    """Pictures of 8 x 16 cells whose moments are the cells' y and x."""
+    count = len(boxes)
+    y, x = torch.meshgrid(torch.arange(8.0), torch.arange(16.0), indexing="ij")
+    box = torch.tensor(boxes)[:, None]
+    landmarks = box.unflatten(-1, (2, 2)).mean(2, keepdim=True).expand(-1, -1, 68, -1)
+    text = Text(torch.zeros(count, 2, dtype=torch.long), torch.zeros(count, 2, 4), None)
+    people = People({}, torch.ones(count, 1, 1, dtype=torch.bool))
+    batch = Batch(text, people, (8, 16), Places(box, landmarks))
+    return Example(batch, torch.stack([y, x]).expand(count, -1, -1, -1), torch.zeros(count, 1, 4))
+
+
+def still(count: int) -> list[np.random.Generator]:
+    class Still:
+        def uniform(self, low: float, high: float, size: int) -> np.ndarray:
+            return np.zeros(size)
+
+    return [Still()] * count  # type: ignore[list-item]
+
+
+def test_a_face_in_the_middle_gives_the_middle_of_the_picture() -> None:
+    made = close_up(example([[0.4, 0.4, 0.6, 0.6]]), still(1))
+    assert made.batch.size == (4, 8)
+    assert made.moments[0, 0, :, 0].tolist() == [2, 3, 4, 5]
+    assert made.moments[0, 1, 0].tolist() == list(range(4, 12))
+    assert made.batch.places is not None
+    assert made.batch.places.boxes[0, 0].tolist() == pytest.approx([0.3, 0.3, 0.7, 0.7], abs=1e-6)
+    assert made.batch.places.landmarks[0, 0, 5].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+
+
+def test_a_window_stays_within_its_picture() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 0.1, 0.1], [0.9, 0.9, 1.0, 1.0]])
+    assert corners_of(boxes, torch.zeros(2, 2), (8, 16), (4, 8)) == [(0, 0), (8, 4)]
+
+
+def test_width_and_height_are_not_confused() -> None:
+    boxes = torch.tensor([[0.7, 0.1, 0.9, 0.3]])  # right and high
+    assert corners_of(boxes, torch.zeros(1, 2), (8, 16), (4, 8)) == [(8, 0)]
+
+
+def test_close_ups_differ_by_their_draw_and_not_by_much() -> None:
+    boxes = torch.tensor([[0.4, 0.4, 0.6, 0.6]]).expand(50, -1)
+    draws = torch.tensor(np.random.default_rng(0).uniform(-SHIFT, SHIFT, (50, 2)), dtype=torch.float32)
+    found = corners_of(boxes, draws, (32, 32), (16, 16))
+    assert len(set(found)) > 5
+    assert all(abs(x - 8) <= 2 and abs(y - 8) <= 2 for x, y in found)
