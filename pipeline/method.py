@@ -10,86 +10,25 @@ photograph than the target. Of the recognisers only A can be reached from here.
 """
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch, Condition, Floats, Reference
-from pipeline.backbone.inject import AttentionLayer, Wires, attach, box_masks
-from pipeline.backbone.load import Backbone, Residuals, load
-from pipeline.encoders.image_text import ImageText
-from pipeline.encoders.recogniser import Recogniser
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import AttentionLayer, AttentionState, attach
+from pipeline.backbone.load import Backbone, Residuals
+from pipeline.backbone.masks import box_masks
 from pipeline.errors import SettingsError, did_you_mean
-from pipeline.head.model import Head, load_head
+from pipeline.head.model import Head
 from pipeline.head.posed import Posed
-from pipeline.images import Pixels, to_unit
-from pipeline.settings import Models
-
-Features = dict[str, Floats]
-PICTURES_AT_ONCE = 16
-
-
-class Frozen:
-    """The frozen encoders that may condition a method, each loaded when it is first asked for.
-
-    Args:
-        backbone: where it is loaded already.
-    """
-
-    def __init__(self, models: Models, backbone: Backbone | None = None) -> None:
-        self._models, self._backbone = models, backbone
-
-    @cached_property
-    def recogniser(self) -> Recogniser:
-        """Recogniser A."""
-        return Recogniser(self._models.recogniser_a)
-
-    @cached_property
-    def image_text(self) -> ImageText:
-        """The image-text model."""
-        return ImageText(self._models.image_text)
-
-    def embeddings(self, crops: Pixels) -> Floats:
-        """Recogniser A's embeddings (R, D) of aligned faces, of length sqrt(D): linear layers like numbers near 1."""
-        return self.recogniser.embed(crops) * np.float32(self.recogniser.dimension**0.5)
-
-    def patches(self, pictures: Pixels) -> Floats:
-        """The image encoder's patch tokens (R, M, E) of pictures (R, H, W, 3)."""
-        return in_parts(self.image_text.patches, pictures).numpy()
-
-    def images(self, pictures: Pixels) -> Floats:
-        """The image encoder's embeddings (R, E) of pictures (R, H, W, 3), of length sqrt(E)."""
-        found = in_parts(self.image_text.image, pictures).numpy()
-        return found * np.float32(found.shape[1] ** 0.5)
-
-    def latents(self, pictures: Pixels, side: int) -> Floats:
-        """The backbone's latents (R, C, side, side) of square pictures (R, H, H, 3)."""
-        found = in_parts(lambda pixels: self.backbone.encode(pixels)[0], pictures)
-        return functional.interpolate(found, (side, side), mode="bilinear", align_corners=False).numpy()
-
-    @torch.no_grad()
-    def blank_patches(self) -> Floats:
-        """Patch tokens (M, E) of a picture of the image encoder's mean colour: that of no reference."""
-        grey = torch.tensor(self.image_text.preprocess.mean).view(1, 3, 1, 1) * 2 - 1
-        return self.image_text.patches(grey.expand(1, 3, *self.image_text.size))[0].numpy()
-
-    @cached_property
-    def backbone(self) -> Backbone:
-        """The backbone, for its autoencoder."""
-        return self._backbone or load(self._models.backbone)
-
-    @cached_property
-    def head(self) -> Head:
-        """The 3D head."""
-        return load_head(self._models.head)
+from pipeline.images import Pixels
 
 
 @dataclass(frozen=True)
@@ -114,7 +53,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Given:
+class NoisyBatch:
     """One batch with noise, before it is denoised."""
 
     batch: Batch
@@ -129,7 +68,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Step(Given):
+class ModelOutput(NoisyBatch):
     """One denoised batch, as the loss sees it."""
 
     prediction: Tensor  # (B, C, h, w)
@@ -162,65 +101,67 @@ class Method(nn.Module):
 
     Args:
         backbone: what the method adds to; its sizes are the method's. `attach` must be called before it is run.
-        blank: features of no reference (no leading axis): their sizes, and the unconditional condition.
+        null_features: features of no reference (no leading axis): their sizes, and the unconditional condition.
         settings: of the method's own dataclass.
     """
 
     needs_layout: ClassVar[bool] = False  # also in the protocol that gives none, where it gets the shared prior
-    canvas_channels: ClassVar[int] = 0  # of the picture that `paint` makes of a layout; 0: the method has none
-    most_people: ClassVar[int | None] = None  # whom its canvas tells apart; None: as many as there are
+    control_channels: ClassVar[int] = (
+        0  # of the picture that `render_control` makes of a layout; 0: the method has none
+    )
+    most_people: ClassVar[int | None] = None  # whom its control image tells apart; None: as many as there are
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Any = None) -> None:
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Any = None) -> None:
         super().__init__()
         self.settings = settings
-        self.wires = Wires()
+        self.attention_state = AttentionState()
         self.layers = nn.ModuleDict()
-        for name, value in blank.items():
-            self.register_buffer(f"blank_{name}", value)
-        self._features = tuple(blank)
+        for name, value in null_features.items():
+            self.register_buffer(f"null_{name}", value)
+        self._features = tuple(null_features)
 
     @property
-    def blank(self) -> dict[str, Tensor]:
+    def null_features(self) -> dict[str, Tensor]:
         """The unconditional features."""
-        return {name: getattr(self, f"blank_{name}") for name in self._features}
+        return {name: getattr(self, f"null_{name}") for name in self._features}
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Features of references, one row each, computed once before training; only frozen encoders are used."""
         return {}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """The features that stand for no reference, without the axis of rows."""
         return {}
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
-        """The people of a layout as a spatial condition (H, W, canvas_channels), once per picture, before training."""
-        raise NotImplementedError(f"{cls.__name__} says that it has a canvas, and does not paint it")
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+        """The people of a layout as a spatial condition (H, W, control_channels), once per picture, before training."""
+        raise NotImplementedError(f"{cls.__name__} says that it has a control image, and does not render it")
 
-    def prepare(self, frozen: Frozen) -> None:
+    def prepare(self, frozen: FrozenEncoders) -> None:
         """Called once before training: load what supervises it."""
 
     def attach(self, unet: nn.Module) -> None:
         """Let the UNet call this method's layers."""
-        attach(unet, cast(Mapping[str, AttentionLayer], self.layers), self.wires)
+        attach(unet, cast(Mapping[str, AttentionLayer], self.layers), self.attention_state)
 
     def phases(self) -> tuple[Phase, ...]:
         """How the budget is spent."""
         return ()
 
-    def begin(self, phase: Phase) -> None:
+    def on_phase_resume(self, phase: Phase) -> None:
         """Called before a phase, also before one that is taken up again after a kill: set modes, change no weights."""
 
-    def enter(self, phase: Phase) -> None:
+    def on_phase_start(self, phase: Phase) -> None:
         """Called once when a phase starts from the last one's weights; may change weights."""
 
     def condition(self, batch: Batch) -> Condition:
         """What the UNet and the method's layers read; the same in training and in drawing."""
         return Condition(batch.text)
 
-    def at(self, condition: Condition, progress: float) -> Condition:
+    def condition_at(self, condition: Condition, progress: float) -> Condition:
         """The condition when a share `progress` in [0, 1) of the drawing steps is done."""
         return condition
 
@@ -229,30 +170,23 @@ class Method(nn.Module):
         return None
 
     def predict(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
-        """Run the UNet with this method attached; its layers' maps are in `wires.maps` afterwards."""
-        self.wires.begin(condition.faces, (noisy.shape[-2], noisy.shape[-1]), condition.words)
+        """Run the UNet with this method attached; its layers' maps are in `attention_state.maps` afterwards."""
+        self.attention_state.reset(condition.faces, (noisy.shape[-2], noisy.shape[-1]), condition.words)
         residuals = self.residuals(backbone, noisy, times, condition)
         return backbone.denoise(noisy, times, condition.text, residuals)
 
-    def loss(self, step: Step) -> dict[str, Tensor]:
+    def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """The terms of the loss, weights included; they are summed."""
         return {"diffusion": step.diffusion()}
 
-    def denoised(self, given: Given) -> Step:
+    def denoised(self, given: NoisyBatch) -> ModelOutput:
         """The batch with what the method makes of it."""
         prediction = self.predict(given.backbone, given.noisy, given.times, self.condition(given.batch))
-        return Step(**vars(given), prediction=prediction, maps=self.wires.maps)
+        return ModelOutput(**vars(given), prediction=prediction, maps=self.attention_state.maps)
 
-    def objective(self, phase: Phase, given: Given) -> dict[str, Tensor]:
+    def objective(self, phase: Phase, given: NoisyBatch) -> dict[str, Tensor]:
         """The loss terms of a step. A phase that trains something else (a distillation) need not denoise."""
         return self.loss(self.denoised(given))
-
-
-@torch.no_grad()
-def in_parts(encode: Callable[[Tensor], Tensor], pictures: Pixels) -> Tensor:
-    """What an encoder of pictures in [-1, 1] makes of (R, H, W, 3) bytes, some at a time: shards hold thousands."""
-    pixels = torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)
-    return torch.cat([encode(part).cpu() for part in pixels.split(PICTURES_AT_ONCE)])
 
 
 def trainable(method: Method, phase: Phase) -> dict[str, float]:

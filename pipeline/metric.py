@@ -68,13 +68,13 @@ class Calibration:
     Cosines of two recognisers cannot be averaged as they are: one's 0.3 is another's 0.5.
     """
 
-    stranger: float  # mean cosine of two people
-    same: float  # mean cosine of two photographs of one person
+    impostor: float  # mean cosine of two people
+    genuine: float  # mean cosine of two photographs of one person
     threshold: float  # cosine that a share of 1e-3 of the pairs of strangers exceeds
 
     def __call__(self, cosine: Floats) -> Floats:
         """Cosines on a scale where strangers average 0 and the same person 1."""
-        return (cosine - self.stranger) / (self.same - self.stranger)
+        return (cosine - self.impostor) / (self.genuine - self.impostor)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def mean_of(values: Mapping[str, Floats]) -> Floats:
     return np.mean(list(values.values()), axis=0)
 
 
-def in_places(evidence: Evidence) -> NDArray[np.intp]:
+def matched_to_boxes(evidence: Evidence) -> NDArray[np.intp]:
     """For each place of the layout the face (index, or -1) that stands in it, whoever it shows; empty without a layout.
 
     Faces are dealt out to places one to one so that the sum of the overlaps is largest. `matched` deals them out by
@@ -168,24 +168,24 @@ def in_places(evidence: Evidence) -> NDArray[np.intp]:
     places = [person.box for person in evidence.people if person.box is not None]
     if len(places) < len(evidence.people):
         return np.empty(0, np.intp)
-    shared = np.stack([overlap(place, evidence.boxes) for place in places])
+    shared = np.stack([iou(place, evidence.boxes) for place in places])
     filled = np.full(len(places), -1, np.intp)
     for place, face in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
         filled[place] = face if shared[place, face] > 0 else -1
     return filled
 
 
-def per_place(evidence: Evidence, error: Callable[[Held, Held], float]) -> list[float]:
+def per_box(evidence: Evidence, error: Callable[[Held, Held], float]) -> list[float]:
     """`error(wanted, found)` of the face in each place, LEFT_OUT where there is none; empty without a layout."""
     found = evidence.held
     wanted = [person.held for person in evidence.people]
     return [
         LEFT_OUT if face < 0 or found is None or (how := wanted[slot]) is None else error(how, found[int(face)])
-        for slot, face in enumerate(in_places(evidence))
+        for slot, face in enumerate(matched_to_boxes(evidence))
     ]
 
 
-def overlap(box: Floats, boxes: Floats) -> Floats:
+def iou(box: Floats, boxes: Floats) -> Floats:
     """Intersection over union (M,) of one box (4,) with boxes (M, 4)."""
     size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = size.clip(min=0).prod(1)

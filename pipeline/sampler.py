@@ -8,14 +8,14 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from pipeline.backbone.batch import Batch, join
+from pipeline.backbone.batch import Batch, concatenate
 from pipeline.backbone.load import Backbone
 from pipeline.method import Method
 from pipeline.precision import autocast
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplerSettings:
     """How pictures are drawn."""
 
     steps: int
@@ -25,12 +25,12 @@ class Sampling:
 
 
 @torch.no_grad()
-def draw(
+def sample(
     backbone: Backbone,
     method: Method,
     batch: Batch,
     seeds: Sequence[int],
-    how: Sampling,
+    how: SamplerSettings,
     watched: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1], one per seed; a picture's noise depends on its own seed alone.
@@ -42,24 +42,24 @@ def draw(
     """
     scheduler = DDIMScheduler.from_config(backbone.scheduler_config)
     scheduler.set_timesteps(how.steps, device=backbone.device)
-    noise = Noise(seeds, (backbone.channels, *batch.size), backbone.device)
+    noise = PerImageNoise(seeds, (backbone.channels, *batch.size), backbone.device)
     latents = noise() * scheduler.init_noise_sigma
     empty = backbone.encode_text([""])
-    condition = method.eval().condition(join(batch.unconditional(empty, method.blank), batch))
+    condition = method.eval().condition(concatenate(batch.unconditional(empty, method.null_features), batch))
     for number, time in enumerate(watched(scheduler.timesteps)):
-        current = method.at(condition, number / how.steps)
+        current = method.condition_at(condition, number / how.steps)
         both = torch.cat([latents, latents])
         with autocast(backbone.device, how.half):
             found = method.predict(backbone, both, time.expand(len(both)), current)
-        without, given = found.float().chunk(2)
-        velocity = without + how.guidance * (given - without)
+        uncond, cond = found.float().chunk(2)
+        guided = uncond + how.guidance * (cond - uncond)
         # From pure noise there is nothing to add noise to: the variance of a first step without signal is 0 / 0.
         eta = how.eta if number else 0.0
-        latents = scheduler.step(velocity, time, latents, eta=eta, variance_noise=noise() if eta else None).prev_sample
+        latents = scheduler.step(guided, time, latents, eta=eta, variance_noise=noise() if eta else None).prev_sample
     return backbone.decode(latents)
 
 
-class Noise:
+class PerImageNoise:
     """Standard normal latents (B, C, h, w), anew at every call, each picture's from its own seed."""
 
     def __init__(self, seeds: Sequence[int], size: tuple[int, int, int], device: torch.device) -> None:

@@ -40,7 +40,7 @@ class Models:
 
 
 @dataclass(frozen=True)
-class World:
+class WorldSettings:
     """The drawn population and its gallery web site. people: 0 writes an empty site."""
 
     people: int
@@ -52,7 +52,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Crawl:
+class CrawlSettings:
     """What is fetched, how politely, and on which legal basis."""
 
     seeds: tuple[str, ...]  # page URLs where the crawl starts
@@ -78,7 +78,7 @@ class Crawl:
 
 
 @dataclass(frozen=True)
-class Faces:
+class FacesSettings:
     """Detection, alignment, embedding and grading of faces."""
 
     detector_size: int  # pixels, a multiple of 32
@@ -92,7 +92,7 @@ class Faces:
 
 
 @dataclass(frozen=True)
-class Identities:
+class IdentitiesSettings:
     """Clustering of embeddings into identities; nothing here is fitted on labels."""
 
     neighbours: int  # of each face, by cosine, that are candidates for its person
@@ -101,7 +101,7 @@ class Identities:
 
 
 @dataclass(frozen=True)
-class Shapes:
+class ShapesSettings:
     """Fitting of the 3D head to landmarks."""
 
     landmark_noise: (
@@ -116,7 +116,7 @@ class Shapes:
 
 
 @dataclass(frozen=True)
-class Samples:
+class SamplesSettings:
     """Captions, splits and training shards."""
 
     validation_share: float  # of the people
@@ -130,7 +130,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Train:
+class TrainSettings:
     """The budget that every method gets, and how it is spent."""
 
     images: int  # training images seen, summed over a method's stages
@@ -147,7 +147,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Generate:
+class GenerateSettings:
     """Sampling of benchmark cases."""
 
     protocols: tuple[str, ...]  # free, layout
@@ -160,7 +160,7 @@ class Generate:
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class EvaluateSettings:
     """Metrics and the faces they score."""
 
     detector_size: int
@@ -168,7 +168,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportSettings:
     """Statistics and pages."""
 
     title: str
@@ -188,16 +188,16 @@ class Settings:
     fewer_references: tuple[str, ...]  # <method>-<n>_references: drawn by a trained method from n photos of a person
     bounds: tuple[str, ...]  # what is generated beside the methods: pipeline/benchmark/bounds.py
     metrics: tuple[str, ...]
-    world: World
-    crawl: Crawl
-    faces: Faces
-    identities: Identities
-    shapes: Shapes
-    samples: Samples
-    train: Train
-    generate: Generate
-    evaluate: Evaluate
-    report: Report
+    world: WorldSettings
+    crawl: CrawlSettings
+    faces: FacesSettings
+    identities: IdentitiesSettings
+    shapes: ShapesSettings
+    samples: SamplesSettings
+    train: TrainSettings
+    generate: GenerateSettings
+    evaluate: EvaluateSettings
+    report: ReportSettings
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
     return settings
 
 
-def references_of(name: str) -> tuple[str, int | None]:
+def parse_reference_count(name: str) -> tuple[str, int | None]:
     """The method of <method>-<n>_references, and n; None for a name that says nothing of references."""
     found = re.fullmatch(r"(.+)-([1-9]\d*)_references", name)
     return (found[1], int(found[2])) if found else (name, None)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from pipeline import shards
 from pipeline.errors import MissingInput, ShardError, storage_error
 
 # A row group of this many rows stays near the 100 MB that readers of image Parquet expect (reference: data.md 4.1).
@@ -247,3 +248,8 @@ def _filesystem(path: Path | str) -> tuple[fs.FileSystem, str]:
     if isinstance(path, str) and "://" in path:
         return fs.FileSystem.from_uri(path)
     return fs.LocalFileSystem(), str(path)
+
+
+def training_shards(folder: Path) -> list[Path]:
+    """The shards of the training split, sorted by name."""
+    return shards.paths(folder, "train")

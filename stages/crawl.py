@@ -17,7 +17,7 @@ FOLDER, WORK = Path("data/crawl"), Path(".work/crawl")
 MODES = ("consented", "licensed", "targeted")
 
 
-def check(crawl: settings.Crawl) -> None:
+def check(crawl: settings.CrawlSettings) -> None:
     """Refuse a crawl that nobody answers for.
 
     Raises:

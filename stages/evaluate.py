@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline.benchmark.bounds import BOUNDS
-
 from pipeline import actors, plugins, settings, shards
 from pipeline.benchmark import cases as benchmark
 from pipeline.benchmark import fairness
+from pipeline.benchmark.bounds import BOUNDS
 from pipeline.errors import MissingInput, SettingsError, did_you_mean, run
 from pipeline.evaluate import folder, summary
 from pipeline.evaluate import tasks as plan
@@ -51,7 +50,7 @@ def wanted(asked: argparse.Namespace) -> list[str]:
         SettingsError: --folder without a plain name of its own.
         MissingInput: a name has no images of this benchmark.
     """
-    cases = benchmark.load(SAMPLES / benchmark.FILE)
+    cases = benchmark.load_cases(SAMPLES / benchmark.CASES_FILE)
     if asked.folder:
         _check_name(asked.name or "")
         folder.take_in(asked.folder, asked.name, asked.protocol or benchmark.PROTOCOLS[0], cases, IMAGES)

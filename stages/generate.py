@@ -9,13 +9,12 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline.benchmark.bounds import BOUNDS
-from pipeline.benchmark.cases import FILE, load
-
 from pipeline import actors, settings, shards
 from pipeline.benchmark import fairness
+from pipeline.benchmark.bounds import BOUNDS
+from pipeline.benchmark.cases import CASES_FILE, load_cases
 from pipeline.errors import run
-from pipeline.generate.worker import Drawing, fewer, tasks, worker
+from pipeline.generate.worker import GenerationJob, tasks, with_reference_count, worker
 from pipeline.samples.captions import normal
 from pipeline.weights.checks import check as check_weights
 from pipeline.weights.checks import check_contract
@@ -30,12 +29,12 @@ def main() -> None:
     name = parser.parse_args().name
     chosen, samples = settings.load(), DATA / "samples"
     fairness.check_recognisers(chosen.models)
-    trained, how = fewer(name, chosen.generate)
+    trained, how = with_reference_count(name, chosen.generate)
     weights, out = DATA / "weights" / trained, DATA / "images" / name
     if name not in BOUNDS:
         check_weights(weights, chosen.models)
         check_contract(weights, samples, chosen.train)
-    drawing = Drawing(name, chosen.models, how, chosen.shapes, samples / FILE, samples, weights, out)
+    drawing = GenerationJob(name, chosen.models, how, chosen.shapes, samples / CASES_FILE, samples, weights, out)
     check(samples)
     wanted = tasks(drawing)
     shards.remove_stale(out, "images", wanted)
@@ -46,7 +45,7 @@ def main() -> None:
 
 def check(samples: Path) -> None:
     """Splits, prompts and references of the cases, as the samples stage left them."""
-    cases = load(samples / FILE).cases
+    cases = load_cases(samples / CASES_FILE).cases
     tables = [shards.read_all(samples, split, ["photo_id", "split", "caption", "faces"]) for split in ("train", "test")]
     rows = [row for table in tables for row in table.to_pylist()]
     photos = ((row["photo_id"], row["split"], [face["identity_id"] for face in row["faces"]]) for row in rows)

@@ -32,7 +32,7 @@ def main() -> None:
 
 def keep(profile: str) -> None:
     """Copy the latest report to where git tracks it."""
-    kept = PUBLISHED / f"{profile}-{cases.load(DATA / 'samples' / cases.FILE).hash[:8]}"
+    kept = PUBLISHED / f"{profile}-{cases.load_cases(DATA / 'samples' / cases.CASES_FILE).hash[:8]}"
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(LATEST, kept)
     print(f"kept: {kept}")

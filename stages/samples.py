@@ -10,10 +10,11 @@ from pathlib import Path
 from pipeline import actors, settings, shards
 from pipeline.benchmark import cases as benchmark
 from pipeline.benchmark import fairness
+from pipeline.benchmark.build import read_spec
 from pipeline.errors import run
 from pipeline.head.model import load_head
 from pipeline.samples import captions, cast
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.plan import decide, tasks
 from pipeline.samples.summary import summary
 from pipeline.samples.worker import SampleWorker
@@ -25,8 +26,8 @@ def main() -> None:
     """Write what is missing of the shards, then the reference sets and the case list, and check the contract."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     chosen, out = settings.load(), DATA / "samples"
-    wanted = benchmark.read_wanted(chosen.samples.benchmark)
-    faces = Faces(DATA)
+    wanted = read_spec(chosen.samples.benchmark)
+    faces = FaceTable(DATA)
     photos = decide(DATA, faces, chosen.samples, wanted.all_prompts())
     todo = tasks(photos, faces, chosen.samples)
     for kind, found in todo.items():
@@ -35,7 +36,7 @@ def main() -> None:
     list(actors.map_shards(partial(SampleWorker, DATA), missing, "samples"))
 
     rows = cast.reference_rows(photos, faces, chosen.samples)
-    people = cast.castable(rows)
+    people = cast.eligible_people(rows)
     cases = cast.cases(wanted, people, photos, faces, load_head(chosen.models.head), chosen.samples)
     kept = [photo for photo in photos if not photo.reject]
     fairness.check_splits(((photo.photo_id, str(photo.split), photo.identity_ids) for photo in kept), cases.cases)
@@ -43,7 +44,7 @@ def main() -> None:
     for case in cases.cases:
         fairness.check_references(case)
     cast.write_references(rows, out)
-    benchmark.save(cases, out / benchmark.FILE)
+    benchmark.save_cases(cases, out / benchmark.CASES_FILE)
     shards.write_metrics(out, summary(photos, people, cases))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from pipeline import actors, settings
 from pipeline.benchmark import fairness
 from pipeline.errors import run
-from pipeline.training import cache, dataset, launch
-from pipeline.training.loop import Plan
+from pipeline.shards import training_shards
+from pipeline.training import cache, launch
+from pipeline.training.loop import TrainingPlan
 from pipeline.weights import checkpoint
 
 SAMPLES, WEIGHTS = Path("data/samples"), Path("data/weights")
@@ -26,17 +27,17 @@ def main() -> None:
     name = parser.parse_args().method
     loaded = settings.load()
     fairness.check_recognisers(loaded.models)  # before hours are spent on what no picture may be drawn with
-    samples = dataset.training_shards(SAMPLES)
-    photos = cache.photo_tasks(samples, loaded.models)
-    faces = cache.face_tasks(samples, loaded.models, name)
+    samples = training_shards(SAMPLES)
+    photos = cache.latent_tasks(samples, loaded.models)
+    faces = cache.feature_tasks(samples, loaded.models, name)
     keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
-    plan = Plan(name, loaded.models, loaded.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
+    plan = TrainingPlan(name, loaded.models, loaded.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
     if checkpoint.finished(plan.out, plan.fingerprint):
         print(f"{name} is trained already: {plan.out}")
         return
     for made in (
-        actors.map_shards(partial(cache.PhotoWorker, loaded.models), cache.unfinished(photos), "latents and texts"),
-        actors.map_shards(partial(cache.FaceWorker, loaded.models, name), cache.unfinished(faces), "references"),
+        actors.map_shards(partial(cache.LatentWorker, loaded.models), cache.unfinished(photos), "latents and texts"),
+        actors.map_shards(partial(cache.FeatureWorker, loaded.models, name), cache.unfinished(faces), "references"),
     ):
         list(made)
     launch.launch(plan)

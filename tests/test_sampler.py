@@ -22,8 +22,8 @@ def backbone(models: Models) -> Backbone:
 def draw(backbone: Backbone, prompts: list[str], seeds: list[int], steps: int = 3, eta: float = 0.0) -> torch.Tensor:
     people = People({}, torch.zeros(len(prompts), 1, 0, dtype=torch.bool))
     batch = Batch(backbone.encode_text(prompts), people, (8, 8))
-    how = sampler.Sampling(steps, 2.0, eta)
-    return sampler.draw(backbone, Method(backbone, {}), batch, seeds, how)
+    how = sampler.SamplerSettings(steps, 2.0, eta)
+    return sampler.sample(backbone, Method(backbone, {}), batch, seeds, how)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.7])
@@ -68,8 +68,8 @@ def test_half_precision_is_of_the_unet_alone_and_steps_can_be_watched(
             steps.append(int(time))
 
     batch = Batch(backbone.encode_text(["a of b"]), People({}, torch.zeros(1, 1, 0, dtype=torch.bool)), (8, 8))
-    how = sampler.Sampling(3, 2.0, 0.5, half=True)
-    picture = sampler.draw(backbone, Method(backbone, {}), batch, [3], how, watched)
+    how = sampler.SamplerSettings(3, 2.0, 0.5, half=True)
+    picture = sampler.sample(backbone, Method(backbone, {}), batch, [3], how, watched)
     assert dtypes == {torch.bfloat16}
     assert picture.dtype == torch.float32
     assert len(steps) == 3
@@ -87,8 +87,8 @@ def test_a_perfect_denoiser_is_followed_to_the_clean_picture(
     wanted = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5))
 
     def denoise(noisy: torch.Tensor, times: torch.Tensor, *_: object) -> torch.Tensor:
-        signal, spread = backbone._levels(times)
-        noise = (noisy - signal * wanted) / spread
+        alpha, sigma = backbone._alpha_sigma(times)
+        noise = (noisy - alpha * wanted) / sigma
         return backbone.target(wanted.expand_as(noisy), noise, times)
 
     monkeypatch.setattr(backbone, "denoise", denoise)

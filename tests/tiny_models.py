@@ -15,13 +15,13 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from pipeline.benchmark.cases import Case
 from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from pipeline import images, records, shards
 from pipeline.benchmark import cases
+from pipeline.benchmark.cases import Case
 from pipeline.encoders.recogniser import WEIGHTS
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.camera import Camera
@@ -210,7 +210,7 @@ def tested(folder: Path) -> list[Case]:
     known = [_person(person) for person in range(TESTED)]
     casts = [(person,) for person in known] + [(known[0], known[1]), (known[2], known[3])]
     found = [_case(number, cast) for number, cast in enumerate(casts)]
-    cases.save(cases.Benchmark("tiny", cases.hash_of(found), tuple(found)), folder / cases.FILE)
+    cases.save_cases(cases.Benchmark("tiny", cases.hash_of_cases(found), tuple(found)), folder / cases.CASES_FILE)
     return found
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import Models, Train
-from pipeline.training import cache, dataset
-from pipeline.training.loop import Plan
+from pipeline.settings import Models, TrainSettings
+from pipeline.shards import training_shards
+from pipeline.training import cache
+from pipeline.training.loop import TrainingPlan
 from tests import tiny_models
 
 
@@ -22,15 +23,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return tiny_models.models(tmp_path_factory.mktemp("models"))
 
 
-def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> Plan:
+def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
     """A plan for some steps on tiny samples below `folder`, with the cache filled."""
     samples = tiny_models.samples(folder / "samples")
-    files, kept = dataset.training_shards(samples), folder / "cache"
-    photos, faces = cache.photo_tasks(files, models), cache.face_tasks(files, models, name)
+    files, kept = training_shards(samples), folder / "cache"
+    photos, faces = cache.latent_tasks(files, models), cache.feature_tasks(files, models, name)
     for task in photos:
-        cache.PhotoWorker(models, kept)(task)
+        cache.LatentWorker(models, kept)(task)
     for task in faces:
-        cache.FaceWorker(models, name, kept)(task)
+        cache.FeatureWorker(models, name, kept)(task)
     values = {
         "images": 160,
         "batch": 4,
@@ -45,4 +46,4 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
         "seed": 0,
     }
     keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
-    return Plan(name, models, Train(**{**values, **changes}), samples, *keys, kept, folder / "out")
+    return TrainingPlan(name, models, TrainSettings(**{**values, **changes}), samples, *keys, kept, folder / "out")

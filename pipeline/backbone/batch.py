@@ -17,6 +17,7 @@ from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 
 Floats = NDArray[np.float32]
+HALF_PIXEL = 0.5  # fractions count from the edge of a picture, landmarks in pixels from the middle of the first one
 Self = TypeVar("Self")
 
 
@@ -54,9 +55,9 @@ class People:
         """(B, N) bool: the slots that hold a person."""
         return self.given.any(-1)
 
-    def where(self, mask: Tensor, blank: Mapping[str, Tensor]) -> "People":
-        """The same slots, with the unconditional features `blank` (without leading axes) where `mask` (B,) is true."""
-        features = {name: _where(mask, blank[name].to(kept), kept) for name, kept in self.features.items()}
+    def where(self, mask: Tensor, null_features: Mapping[str, Tensor]) -> "People":
+        """The same slots, with `null_features` (without leading axes) where `mask` (B,) is true."""
+        features = {name: _where(mask, null_features[name].to(kept), kept) for name, kept in self.features.items()}
         return People(features, self.given)
 
 
@@ -77,15 +78,17 @@ class Batch:
     size: tuple[int, int]  # height and width of the latent
     places: Places | None = None  # in training always; in drawing when the protocol gives a layout
     masks: Tensor | None = None  # (B, N, H, W) in [0, 1], where a user wants each person
-    canvas: Tensor | None = None  # (B, C, H, W) in [0, 1], the method's spatial condition, in pixels of the picture
+    control_image: Tensor | None = (
+        None  # (B, C, H, W) in [0, 1], the method's spatial condition, in pixels of the picture
+    )
 
-    def unconditional(self, empty: Text, blank: Mapping[str, Tensor]) -> "Batch":
+    def unconditional(self, empty: Text, null_features: Mapping[str, Tensor]) -> "Batch":
         """The same pictures without prompt and without identities: the other half of classifier-free guidance.
 
-        Places and canvas stay, as usual with spatial conditions: guidance is to strengthen words and people.
+        Places and control image stay, as usual with spatial conditions: guidance is to strengthen words and people.
         """
         every = torch.ones(len(self.text.ids), dtype=torch.bool, device=self.text.ids.device)
-        return replace(self, text=self.text.where(every, empty), people=self.people.where(every, blank))
+        return replace(self, text=self.text.where(every, empty), people=self.people.where(every, null_features))
 
 
 @dataclass(frozen=True)
@@ -94,23 +97,23 @@ class Condition:
 
     text: Text
     faces: Any = None  # what the method's own layers read
-    canvas: Tensor | None = None  # (B, C, H, W) in [0, 1], what a spatial condition net reads
+    control_image: Tensor | None = None  # (B, C, H, W) in [0, 1], what a spatial condition net reads
     words: Tensor | None = None  # (B, W) numbers of the text's words whose attention maps the loss reads
     caption: Text | None = None  # the caption as it was, where the method's text says more
 
 
-def join(first: Self, second: Self) -> Self:
+def concatenate(first: Self, second: Self) -> Self:
     """Two batches (or parts of one) as one, along the first axis; what is not a tensor must be equal."""
     pairs = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(first)}  # type: ignore[arg-type]
     return replace(first, **{name: _join(*pair) for name, pair in pairs.items()})  # type: ignore[type-var]
 
 
-def collate(people: Sequence[Sequence[Sequence[Mapping[str, Floats]]]], blank: Mapping[str, Tensor]) -> People:
+def collate(people: Sequence[Sequence[Sequence[Mapping[str, Floats]]]], null_features: Mapping[str, Tensor]) -> People:
     """Stack features given per picture, person and reference; missing ones are padded with zeros."""
     slots = max(len(persons) for persons in people)
     depth = max((len(references) for persons in people for references in persons), default=0)
     size = (len(people), slots, depth)
-    features = {name: torch.zeros(*size, *value.shape) for name, value in blank.items()}
+    features = {name: torch.zeros(*size, *value.shape) for name, value in null_features.items()}
     given = torch.zeros(size, dtype=torch.bool)
     for b, persons in enumerate(people):
         for n, references in enumerate(persons):
@@ -121,15 +124,15 @@ def collate(people: Sequence[Sequence[Sequence[Mapping[str, Floats]]]], blank: M
     return People(features, given)
 
 
-def moved(value: Self, device: torch.device) -> Self:
+def to_device(value: Self, device: torch.device) -> Self:
     """A batch, or anything made of dataclasses, mappings and tensors, with its tensors on `device`."""
     if isinstance(value, Tensor):
         return value.to(device)  # type: ignore[return-value]
     if isinstance(value, Mapping):
-        return {name: moved(each, device) for name, each in value.items()}  # type: ignore[return-value]
+        return {name: to_device(each, device) for name, each in value.items()}  # type: ignore[return-value]
     if not is_dataclass(value):
         return value
-    parts = {field.name: moved(getattr(value, field.name), device) for field in fields(value)}
+    parts = {field.name: to_device(getattr(value, field.name), device) for field in fields(value)}
     return replace(value, **parts)  # type: ignore[type-var]
 
 
@@ -149,5 +152,5 @@ def _join(first: Any, second: Any) -> Any:
     if isinstance(first, Mapping):
         return {name: torch.cat([first[name], second[name]]) for name in first}
     if isinstance(first, Text | People | Places):
-        return join(first, second)
+        return concatenate(first, second)
     return first

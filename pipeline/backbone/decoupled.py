@@ -13,14 +13,14 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbone.inject import AttentionLayer, Site, attend, merge_heads, split_heads, token_bias
+from pipeline.backbone.inject import AttentionLayer, AttentionSpec, attend, merge_heads, split_heads, token_bias
 from pipeline.backbone.lora import AttentionLowRank
 
 WITHIN = 0.5  # share of a position from which it is a person's place
 
 
 @dataclass(frozen=True)
-class Faces:
+class IdCondition:
     """What the attention layers read of people."""
 
     tokens: Tensor  # (B, N, T, D) ID tokens
@@ -54,12 +54,12 @@ class IdBranch(nn.Module):
     that the backbone understands.
     """
 
-    def __init__(self, site: Site, attn: Attention) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
         super().__init__()
         self.heads = site.heads
         self.key, self.value = copy.deepcopy(attn.to_k), copy.deepcopy(attn.to_v)
 
-    def each(self, query: Tensor, faces: Faces) -> Tensor:
+    def each(self, query: Tensor, faces: IdCondition) -> Tensor:
         """What each person's tokens say to a query (B, heads, L, d): (B, N, heads, L, d)."""
         people = faces.tokens.shape[1]
         key, value = (split_heads(part(faces.tokens).flatten(0, 1), self.heads) for part in (self.key, self.value))
@@ -67,13 +67,13 @@ class IdBranch(nn.Module):
         bias = None if faces.keep is None else token_bias(faces.keep.flatten(0, 1), query.dtype)
         return attend(queries, key, value, bias).unflatten(0, (-1, people))
 
-    def together(self, query: Tensor, faces: Faces) -> Tensor:
+    def together(self, query: Tensor, faces: IdCondition) -> Tensor:
         """What all people's tokens say, read as one sequence: nobody has said who is where."""
         key, value = (split_heads(part(faces.tokens.flatten(1, 2)), self.heads) for part in (self.key, self.value))
         return attend(query, key, value, token_bias(faces.readable.flatten(1, 2), query.dtype))
 
 
-def allotted(each: Tensor, shares: Tensor) -> Tensor:
+def weighted_sum(each: Tensor, shares: Tensor) -> Tensor:
     """The sum over people of (B, N, heads, L, d), each at their shares (B, N, L) of the positions."""
     return (each * shares[:, :, None, :, None]).sum(1)
 
@@ -97,7 +97,7 @@ class DecoupledAttention(AttentionLayer):
         branch: whether a cross-attention layer reads people.
     """
 
-    def __init__(self, site: Site, attn: Attention, rank: int, branch: bool = True) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention, rank: int, branch: bool = True) -> None:
         super().__init__()
         self.change = AttentionLowRank(site, rank)
         self.branch = IdBranch(site, attn) if site.context and branch else None
@@ -109,25 +109,25 @@ class DecoupledAttention(AttentionLayer):
         key = split_heads(self.change.key(attn.to_k, source), attn.heads)
         value = split_heads(self.change.value(attn.to_v, source), attn.heads)
         out = self._text(query, key, value) if context is not None else attend(query, key, value)
-        faces: Faces | None = self.wires.faces
+        faces: IdCondition | None = self.attention_state.faces
         if self.branch is not None and faces is not None:
             out = out + faces.scale * self._people(query, faces)
         return attn.to_out[1](self.change.out(attn.to_out[0], merge_heads(out)))
 
     def _text(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention to the caption; in training it leaves the maps (B, W, L) of the words that the loss asks for."""
-        words = self.wires.words
+        words = self.attention_state.words
         if words is None or not self.training:
             return attend(query, key, value)
         shares = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(-1)  # (B, heads, L, T)
         places = words[:, None].expand(-1, shares.shape[2], -1)  # (B, L, W)
-        self.wires.maps.append(shares.mean(1).gather(2, places).transpose(1, 2))
+        self.attention_state.maps.append(shares.mean(1).gather(2, places).transpose(1, 2))
         return shares @ value
 
-    def _people(self, query: Tensor, faces: Faces) -> Tensor:
+    def _people(self, query: Tensor, faces: IdCondition) -> Tensor:
         assert self.branch is not None
         if faces.masks is None:
             one = faces.tokens.shape[1] == 1
             return self.branch.each(query, faces).squeeze(1) if one else self.branch.together(query, faces)
         each = self.branch.each(query, faces)
-        return allotted(each, mask_shares(faces.masks, self.wires.grid(query.shape[2])))
+        return weighted_sum(each, mask_shares(faces.masks, self.attention_state.grid(query.shape[2])))

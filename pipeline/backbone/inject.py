@@ -18,7 +18,7 @@ UNREADABLE = -1e4
 
 
 @dataclass(frozen=True)
-class Site:
+class AttentionSpec:
     """One attention layer of a UNet."""
 
     name: str  # its path in the UNet, dots replaced so that it can be a key of nn.ModuleDict
@@ -28,7 +28,7 @@ class Site:
 
 
 @dataclass
-class Wires:
+class AttentionState:
     """What passes between a method and its layers during one call of the UNet."""
 
     faces: Any = None  # what the layers read, set by the method
@@ -37,7 +37,7 @@ class Wires:
     maps: list[Any] = field(default_factory=list)  # what the layers leave for the loss, in the UNet's order
     carried: Any = None  # what a layer hands to the next one
 
-    def begin(self, faces: Any, size: tuple[int, int], words: Tensor | None = None) -> None:
+    def reset(self, faces: Any, size: tuple[int, int], words: Tensor | None = None) -> None:
         """Forget what the last call left and set what the next call reads."""
         self.faces, self.size, self.words, self.maps, self.carried = faces, size, words, [], None
 
@@ -52,7 +52,7 @@ class Wires:
 class AttentionLayer(nn.Module):
     """One attention layer as a method changes it; `forward` does all of the layer's work."""
 
-    wires: Wires
+    attention_state: AttentionState
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """Attend.
@@ -65,15 +65,15 @@ class AttentionLayer(nn.Module):
         raise NotImplementedError
 
 
-def sites(unet: nn.Module) -> list[Site]:
+def attention_layers(unet: nn.Module) -> list[AttentionSpec]:
     """Every self- and cross-attention layer of the transformer blocks, in the order in which the UNet runs them."""
-    found = [_site(name, module) for name, module in attentions(unet).items()]
+    found = [_spec(name, module) for name, module in attention_modules(unet).items()]
     # named_modules gives the middle block last
     order = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
     return sorted(found, key=lambda site: order[site.name.split("-")[0]])
 
 
-def numbered(unet: nn.Module) -> list[str]:
+def in_processor_order(unet: nn.Module) -> list[str]:
     """Names of the attention layers in the order of diffusers' `attn_processors`: down, up, then the middle.
 
     Published adapters number a UNet's layers so, from 0 and with self-attention counted.
@@ -81,16 +81,16 @@ def numbered(unet: nn.Module) -> list[str]:
     return [_key(name.removesuffix(".processor")) for name in cast(Mapping[str, Any], unet.attn_processors)]
 
 
-def attentions(unet: nn.Module) -> dict[str, Attention]:
+def attention_modules(unet: nn.Module) -> dict[str, Attention]:
     """The UNet's own layer of every site, by the site's name."""
     return {_key(name): module for name, module in unet.named_modules() if _is_attention(name, module)}
 
 
-def attach(unet: nn.Module, layers: Mapping[str, AttentionLayer], wires: Wires) -> None:
+def attach(unet: nn.Module, layers: Mapping[str, AttentionLayer], attention_state: AttentionState) -> None:
     """Let the UNet call `layers` (by site name) in place of its own attention; other sites stay as they are."""
-    modules = attentions(unet)
+    modules = attention_modules(unet)
     for name, layer in layers.items():
-        layer.wires = wires
+        layer.attention_state = attention_state
         modules[name].set_processor(_Processor(layer))
 
 
@@ -156,35 +156,6 @@ def _key(name: str) -> str:
     return name.replace(".", "-")
 
 
-def _site(name: str, module: Attention) -> Site:
+def _spec(name: str, module: Attention) -> AttentionSpec:
     crosses = name.endswith("attn2")
-    return Site(name, module.query_dim, module.cross_attention_dim if crosses else None, module.heads)
-
-
-def box_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Masks (B, N, h, w) in {0, 1} of boxes (B, N, 4): x1, y1, x2, y2 as fractions of the picture.
-
-    A cell belongs to a box when its centre lies in it; an absent slot's box of zeros gives an empty mask.
-    """
-    height, width = size
-    y = (torch.arange(height, device=boxes.device) + 0.5) / height
-    x = (torch.arange(width, device=boxes.device) + 0.5) / width
-    x1, y1, x2, y2 = boxes.unsqueeze(-1).unbind(-2)  # each (B, N, 1)
-    inside_x, inside_y = (x >= x1) & (x < x2), (y >= y1) & (y < y2)
-    return (inside_y.unsqueeze(-1) & inside_x.unsqueeze(-2)).float()
-
-
-def region_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Masks (B, N, h, w) in {0, 1} that share a picture out: each cell belongs to the nearest box.
-
-    Boxes (B, N, 4) as in `box_masks`; the distance to a box's centre counts in widths and heights of that box. A method
-    that cannot put a face exactly into a box would leave it without identity if only the box were its person's.
-    """
-    height, width = size
-    y = (torch.arange(height, device=boxes.device) + 0.5) / height
-    x = (torch.arange(width, device=boxes.device) + 0.5) / width
-    x1, y1, x2, y2 = boxes.unsqueeze(-1).unbind(-2)  # each (B, N, 1)
-    across = ((x - (x1 + x2) / 2) / (x2 - x1).clamp(min=1e-6)).square().unsqueeze(-2)
-    down = ((y - (y1 + y2) / 2) / (y2 - y1).clamp(min=1e-6)).square().unsqueeze(-1)
-    nearest = (across + down).argmin(1, keepdim=True)
-    return torch.zeros(*boxes.shape[:2], height, width, device=boxes.device).scatter_(1, nearest, 1.0)
+    return AttentionSpec(name, module.query_dim, module.cross_attention_dim if crosses else None, module.heads)

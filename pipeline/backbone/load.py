@@ -99,20 +99,20 @@ class Backbone:
 
     def noisy(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """Latents with noise, at timesteps (B,)."""
-        signal, spread = self._levels(times)
-        return signal * latents + spread * noise
+        alpha, sigma = self._alpha_sigma(times)
+        return alpha * latents + sigma * noise
 
     def target(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """What the UNet should predict."""
-        signal, spread = self._levels(times)
-        return {"epsilon": noise, "sample": latents, "v_prediction": signal * noise - spread * latents}[self.prediction]
+        alpha, sigma = self._alpha_sigma(times)
+        return {"epsilon": noise, "sample": latents, "v_prediction": alpha * noise - sigma * latents}[self.prediction]
 
     def clean(self, noisy: Tensor, prediction: Tensor, times: Tensor) -> Tensor:
         """The clean latents that a prediction means."""
-        signal, spread = self._levels(times)
+        alpha, sigma = self._alpha_sigma(times)
         if self.prediction == "epsilon":
-            return (noisy - spread * prediction) / signal
-        return prediction if self.prediction == "sample" else signal * noisy - spread * prediction
+            return (noisy - sigma * prediction) / alpha
+        return prediction if self.prediction == "sample" else alpha * noisy - sigma * prediction
 
     def weights(self, times: Tensor, gamma: float) -> Tensor:
         """Min-SNR loss weights (B,) (Hang et al., arXiv 2303.09556), by what the UNet predicts.
@@ -134,9 +134,9 @@ class Backbone:
     def _shift(self) -> float:
         return getattr(self.vae.config, "shift_factor", None) or 0.0
 
-    def _levels(self, times: Tensor) -> tuple[Tensor, Tensor]:
-        alpha = self.alphas[times].view(-1, 1, 1, 1)
-        return alpha.sqrt(), (1 - alpha).sqrt()
+    def _alpha_sigma(self, times: Tensor) -> tuple[Tensor, Tensor]:
+        kept = self.alphas[times].view(-1, 1, 1, 1)
+        return kept.sqrt(), (1 - kept).sqrt()
 
     def added(self, text: Text, noisy: Tensor) -> dict[str, Tensor] | None:
         """SDXL's conditions beside the text, for the UNet and for copies of its encoder."""

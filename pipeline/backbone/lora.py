@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.backbone.inject import Site
+from pipeline.backbone.inject import AttentionSpec
 
 
 class LowRank(nn.Module):
@@ -38,7 +38,7 @@ class AttentionLowRank(nn.Module):
     A rank of 0 changes nothing and has no parameters.
     """
 
-    def __init__(self, site: Site, rank: int) -> None:
+    def __init__(self, site: AttentionSpec, rank: int) -> None:
         super().__init__()
         if rank:
             rank = min(rank, max(2 * site.hidden // 5, 1))

@@ -8,7 +8,7 @@ from insightface.utils import face_align
 
 from pipeline.backbone.batch import Reference
 from pipeline.encoders.recogniser import SIDE, align
-from pipeline.head.posed import in_photo, moved
+from pipeline.head.posed import in_photo, transformed
 from pipeline.images import Pixels
 
 
@@ -19,5 +19,5 @@ def cut(photo: Pixels, face: Mapping[str, Any]) -> Reference:
     return Reference(
         crop=align(photo, keypoints),
         embedding=np.asarray(face["embedding"], np.float32),
-        posed=moved(in_photo(face), turn),
+        posed=transformed(in_photo(face), turn),
     )

@@ -1,4 +1,4 @@
-"""A spatial condition net: a trainable copy of the UNet's encoder that reads a canvas (ControlNet, arXiv 2302.05543).
+"""A ControlNet (arXiv 2302.05543): a trainable copy of the UNet's encoder that reads a control image.
 
 Its cross-attention reads people's ID tokens in place of the caption, the rule of InstantID's IdentityNet (arXiv
 2401.07519, section 3.2), so that it ties who somebody is to where they are. What it finds is added to the UNet's skip
@@ -14,20 +14,20 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from pipeline.backbone.batch import Condition
-from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.decoupled import IdCondition
 from pipeline.backbone.inject import (
     AttentionLayer,
-    Wires,
+    AttentionState,
     attach,
     attend,
+    attention_layers,
     merge_heads,
-    sites,
     split_heads,
     token_bias,
 )
 from pipeline.backbone.load import Backbone, Residuals
 
-# Channels of the net that brings a canvas to the latent's size: one entry more than it halves the canvas.
+# Channels of the net that brings a control_image to the latent's size: one entry more than it halves the control_image.
 WIDTHS = (16, 32, 96, 256)
 
 
@@ -46,14 +46,14 @@ class TokenAttention(AttentionLayer):
 
     def _bias(self, hidden: Tensor) -> Tensor:
         """(B, 1, L or 1, N * T) for the logits; a position that is nobody's place reads everybody."""
-        faces: Faces = self.wires.faces
-        here = faces.readable_at(self.wires.grid(hidden.shape[1]))
+        faces: IdCondition = self.attention_state.faces
+        here = faces.readable_at(self.attention_state.grid(hidden.shape[1]))
         everybody = faces.readable.flatten(1, 2).unsqueeze(1)
         return token_bias(here | (everybody & ~here.any(-1, keepdim=True)), hidden.dtype)
 
 
 class SpatialNet(nn.Module):
-    """The copy, and the way from people, canvas and noisy latents to what the UNet adds."""
+    """The copy, and the way from people, control image and noisy latents to what the UNet adds."""
 
     def __init__(self, backbone: Backbone, channels: int) -> None:
         super().__init__()
@@ -61,23 +61,25 @@ class SpatialNet(nn.Module):
         self.net = ControlNetModel.from_unet(
             backbone.unet, conditioning_channels=channels, conditioning_embedding_out_channels=widths
         )
-        self.wires = Wires()
-        self.layers = nn.ModuleDict({site.name: TokenAttention() for site in sites(self.net) if site.context})
-        attach(self.net, cast(Mapping[str, AttentionLayer], self.layers), self.wires)
+        self.attention_state = AttentionState()
+        self.layers = nn.ModuleDict(
+            {site.name: TokenAttention() for site in attention_layers(self.net) if site.context}
+        )
+        attach(self.net, cast(Mapping[str, AttentionLayer], self.layers), self.attention_state)
 
     def forward(
         self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition, scale: float = 1.0
     ) -> Residuals | None:
-        """What the UNet adds to its skip connections and to its middle; nothing without a canvas."""
-        if condition.canvas is None:
+        """What the UNet adds to its skip connections and to its middle; nothing without a control image."""
+        if condition.control_image is None:
             return None
-        faces: Faces = condition.faces
-        self.wires.begin(faces, (noisy.shape[-2], noisy.shape[-1]))
+        faces: IdCondition = condition.faces
+        self.attention_state.reset(faces, (noisy.shape[-2], noisy.shape[-1]))
         down, middle = self.net(
             noisy,
             times,
             encoder_hidden_states=faces.tokens.flatten(1, 2),
-            controlnet_cond=condition.canvas,
+            controlnet_cond=condition.control_image,
             conditioning_scale=scale,
             added_cond_kwargs=backbone.added(condition.text, noisy),
             return_dict=False,

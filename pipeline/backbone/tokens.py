@@ -64,29 +64,29 @@ class FaceIdPlus(nn.Module):
         return first + scale * found if self.shortcut else found
 
 
-def spread(found: Tensor, present: Tensor) -> Tensor:
+def scatter_to_slots(found: Tensor, present: Tensor) -> Tensor:
     """Tokens (F, T, D) of the people who are present, (B, N) bool, as (B, N, T, D); zeros in empty slots."""
     tokens = found.new_zeros(*present.shape, *found.shape[1:])
     tokens[present] = found
     return tokens
 
 
-def relative(people: People, blank: Mapping[str, Tensor], embed: Embed) -> Tensor:
+def minus_null(people: People, null_features: Mapping[str, Tensor], embed: Embed) -> Tensor:
     """ID tokens (B, N, T, D), relative to those of no reference, as for every method.
 
     No reference then says nothing, and keys and values learn from what tells people apart at once (reports/decisions/
     methods-and-training.md).
     """
-    # As many blanks as a person has references: a person's tokens must not follow from who else is in the batch.
+    # As many null features as a person has references: a person's tokens must not follow from who else is in the batch.
     counts, which = people.given[people.present].sum(1).unique(return_inverse=True)
     given = torch.arange(people.given.shape[2], device=counts.device) < counts.unsqueeze(1)
-    nobody = embed({name: value.expand(*given.shape, *value.shape) for name, value in blank.items()}, given)
-    return spread(_of_present(people, embed) - nobody[which], people.present)
+    nobody = embed({name: value.expand(*given.shape, *value.shape) for name, value in null_features.items()}, given)
+    return scatter_to_slots(_of_present(people, embed) - nobody[which], people.present)
 
 
-def absolute(people: People, embed: Embed) -> Tensor:
+def plain_tokens(people: People, embed: Embed) -> Tensor:
     """ID tokens (B, N, T, D) as they are, as published networks read them: no reference has tokens of its own."""
-    return spread(_of_present(people, embed), people.present)
+    return scatter_to_slots(_of_present(people, embed), people.present)
 
 
 def _of_present(people: People, embed: Embed) -> Tensor:
@@ -95,12 +95,12 @@ def _of_present(people: People, embed: Embed) -> Tensor:
     return embed(features, people.given[people.present])
 
 
-def mean_of(features: Tensor, given: Tensor) -> Tensor:
+def mean_over_references(features: Tensor, given: Tensor) -> Tensor:
     """The mean (F, D) over the given references (F, J) of features (F, J, D)."""
     return (features * given.unsqueeze(-1)).sum(1) / given.sum(1, keepdim=True).clamp(min=1)
 
 
-def in_line(features: Tensor, given: Tensor) -> tuple[Tensor, Tensor | None]:
+def concatenate_references(features: Tensor, given: Tensor) -> tuple[Tensor, Tensor | None]:
     """Tokens (F, J, L, C) of all references one after another, (F, J * L, C), and which may be read, None: all."""
     keep = None if given.all() else given.repeat_interleave(features.shape[2], dim=1)
     return features.flatten(1, 2), keep

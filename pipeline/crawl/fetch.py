@@ -20,7 +20,7 @@ from pipeline.crawl.addresses import GuardedResolver
 from pipeline.crawl.pace import Gate
 from pipeline.crawl.permission import Rules
 from pipeline.crawl.urls import Refused
-from pipeline.settings import Crawl
+from pipeline.settings import CrawlSettings
 
 MAX_HOPS = 5
 MAX_CONNECTIONS = 200
@@ -53,7 +53,7 @@ class _Step:
 class Fetcher:
     """Fetches URLs of one crawl; use as `async with fetcher:`. Gates and robots.txt are kept per host and origin."""
 
-    def __init__(self, settings: Crawl, hosts: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(self, settings: CrawlSettings, hosts: Mapping[str, tuple[str, int]]) -> None:
         self._settings, self._hosts = settings, hosts
         self._token = permission.agent_token(settings.user_agent)
         self._gates: dict[str, Gate] = {}

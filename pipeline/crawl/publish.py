@@ -16,8 +16,8 @@ from pipeline import images, records, shards
 from pipeline.crawl import metadata, urls
 from pipeline.crawl.duplicates import Candidate, alike, thumbnail, winners
 from pipeline.crawl.ledger import Ledger, Visit
-from pipeline.crawl.walk import Found, Mention
-from pipeline.settings import Crawl
+from pipeline.crawl.walk import CrawlResult, Mention
+from pipeline.settings import CrawlSettings
 
 URLS_PER_SHARD = 20_000
 
@@ -34,7 +34,7 @@ class Choice:
     banned: frozenset[str]
 
 
-def choose(visits: Sequence[Visit], ledger: Ledger, settings: Crawl) -> Choice:
+def choose(visits: Sequence[Visit], ledger: Ledger, settings: CrawlSettings) -> Choice:
     """Find equal and nearly equal pictures among the visits, and the one of each that is kept."""
     files: dict[str, Candidate] = {}
     by_hash: dict[str, Visit] = {}
@@ -54,17 +54,17 @@ def choose(visits: Sequence[Visit], ledger: Ledger, settings: Crawl) -> Choice:
     return Choice(winner, files, banned)
 
 
-def _decoded(visit: Visit, settings: Crawl) -> bool:
+def _decoded(visit: Visit, settings: CrawlSettings) -> bool:
     return min(visit.width, visit.height) >= settings.min_side and visit.reject in ("", "takedown")
 
 
-def url_rows(found: Found, choice: Choice, settings: Crawl) -> list[Row]:
+def url_rows(found: CrawlResult, choice: Choice, settings: CrawlSettings) -> list[Row]:
     """A row per URL (records.URLS), in the order of their ids."""
     rows = [_url_row(visit, found, choice, settings) for visit in found.visits.values()]
     return sorted(rows, key=lambda row: str(row["url_id"]))
 
 
-def _url_row(visit: Visit, found: Found, choice: Choice, settings: Crawl) -> Row:
+def _url_row(visit: Visit, found: CrawlResult, choice: Choice, settings: CrawlSettings) -> Row:
     outcome, reject, detail = _outcome(visit, choice, settings)
     kept = choice.winner.get(visit.sha256, "") if outcome in ("kept", "duplicate") else ""
     mentions = found.mentions.get(visit.url)
@@ -83,7 +83,7 @@ def _url_row(visit: Visit, found: Found, choice: Choice, settings: Crawl) -> Row
     }
 
 
-def _outcome(visit: Visit, choice: Choice, settings: Crawl) -> tuple[str, str, str]:
+def _outcome(visit: Visit, choice: Choice, settings: CrawlSettings) -> tuple[str, str, str]:
     """Outcome, reject and detail of a visit."""
     if visit.reject:
         return ("never" if visit.permanent else "later"), visit.reject, visit.detail
@@ -99,7 +99,7 @@ def _outcome(visit: Visit, choice: Choice, settings: Crawl) -> tuple[str, str, s
     return "duplicate", "", f"{'the bytes of' if visit.sha256 == winner.sha256 else 'nearly'} {winner.url}"
 
 
-def photo_rows(found: Found, choice: Choice, settings: Crawl) -> list[Row]:
+def photo_rows(found: CrawlResult, choice: Choice, settings: CrawlSettings) -> list[Row]:
     """A row per kept photo (records.PHOTOS) in the order of their ids, without its bytes."""
     shown: dict[str, list[tuple[str, Mention]]] = defaultdict(list)
     for visit in found.visits.values():
@@ -109,7 +109,7 @@ def photo_rows(found: Found, choice: Choice, settings: Crawl) -> list[Row]:
     return [_photo_row(found.visits[choice.candidates[sha256].url], shown[sha256], settings) for sha256 in kept]
 
 
-def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: Crawl) -> Row:
+def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: CrawlSettings) -> Row:
     # A caption from its own page before that of a duplicate's page, and any caption before none.
     _, mention = min(shown, key=lambda item: (not item[1].caption, item[0] != visit.url, item[1], item[0]))
     return {
@@ -126,7 +126,7 @@ def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: Cra
     }
 
 
-def write(folder: Path, found: Found, ledger: Ledger, settings: Crawl) -> dict[str, Any]:
+def write(folder: Path, found: CrawlResult, ledger: Ledger, settings: CrawlSettings) -> dict[str, Any]:
     """Write data/crawl; shards that exist already stay as they are. Returns the stage's metrics."""
     visits = list(found.visits.values())
     choice = choose(visits, ledger, settings)

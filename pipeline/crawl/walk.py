@@ -22,7 +22,7 @@ from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
 from pipeline.errors import MissingInput
-from pipeline.settings import Crawl
+from pipeline.settings import CrawlSettings
 
 # Of what hosts answer, this alone depends on a setting: it is asked again each time.
 FORGOTTEN = "too_large"
@@ -37,7 +37,7 @@ class Mention:
 
 
 @dataclass
-class Found:
+class CrawlResult:
     """All URLs that were seen: what became of each, and which pages mention it."""
 
     visits: dict[str, Visit] = field(default_factory=dict)
@@ -46,7 +46,9 @@ class Found:
     reserved: dict[str, str] = field(default_factory=dict)  # picture -> the opt-out of a page that shows it
 
 
-async def crawl(settings: Crawl, hosts: Mapping[str, tuple[str, int]], ledger: Ledger, takedown: Takedown) -> Found:
+async def crawl(
+    settings: CrawlSettings, hosts: Mapping[str, tuple[str, int]], ledger: Ledger, takedown: Takedown
+) -> CrawlResult:
     """Visit everything that the seeds and URL lists lead to.
 
     Args:
@@ -55,7 +57,7 @@ async def crawl(settings: Crawl, hosts: Mapping[str, tuple[str, int]], ledger: L
         ledger: remembers; what is in it is not fetched again.
         takedown: what must not be asked.
     """
-    found = Found()
+    found = CrawlResult()
     for url, caption in listed(settings.url_lists):
         found.mentions[url].add(Mention("", caption))
     async with Fetcher(settings, hosts) as fetcher:
@@ -85,7 +87,9 @@ def listed(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
 class _Walk:
     """One run over the pages, then over the pictures; what it finds goes into `found`."""
 
-    def __init__(self, settings: Crawl, fetcher: Fetcher, ledger: Ledger, takedown: Takedown, found: Found) -> None:
+    def __init__(
+        self, settings: CrawlSettings, fetcher: Fetcher, ledger: Ledger, takedown: Takedown, found: CrawlResult
+    ) -> None:
         self._settings, self._fetcher, self._ledger = settings, fetcher, ledger
         self._takedown, self._found = takedown, found
         self._token = permission.agent_token(settings.user_agent)

@@ -58,7 +58,7 @@ class Gallery:
 
 def read_gallery(folder: Path) -> Gallery:
     """Read data/scores/real and calibrate both recognisers on it."""
-    table = shards.read_all(folder, "faces")
+    table = shards.read_all(folder, "faces").sort_by("face_id")  # the names of shards decide nothing
     faces, people = table["face_id"].to_pylist(), table["identity_id"].to_pylist()
     embeddings = {name: np.array(table[f"embedding_{name}"].to_pylist(), np.float32) for name in ENCODERS}
     return Gallery(
@@ -68,7 +68,7 @@ def read_gallery(folder: Path) -> Gallery:
     )
 
 
-def strangers(cases: Sequence[Case]) -> dict[str, list[Wanted]]:
+def impostor_casts(cases: Sequence[Case]) -> dict[str, list[Wanted]]:
     """For each case as many other people, nobody in common: the cast that it is scored against as shuffled.
 
     They follow one another through the list of everybody, so that all are used about equally often. Cases for which

@@ -45,11 +45,11 @@ def calibrate(embeddings: Floats, identities: Sequence[str], seed: int = 0) -> C
             f"{len(set(identities))} people with {len(embeddings)} faces in the test split: at least two people, one "
             "of them with two photographs, are needed to calibrate a recogniser; raise samples.test_share"
         )
-    strangers, mates = values[~same], values[same]
-    if mates.mean() <= strangers.mean():
+    impostor, genuine = values[~same], values[same]
+    if genuine.mean() <= impostor.mean():
         raise MissingInput(
-            f"a recogniser that scores finds two photographs of one person no more alike ({mates.mean():.3f}) than "
-            f"those of two people ({strangers.mean():.3f}): check models.recogniser_b and models.recogniser_c"
+            f"a recogniser that scores finds two photographs of one person no more alike ({genuine.mean():.3f}) than "
+            f"those of two people ({impostor.mean():.3f}): check models.recogniser_b and models.recogniser_c"
         )
-    threshold = np.quantile(strangers, 1.0 - FALSE_ACCEPTANCE)
-    return Calibration(float(strangers.mean()), float(mates.mean()), float(threshold))
+    threshold = np.quantile(impostor, 1.0 - FALSE_ACCEPTANCE)
+    return Calibration(float(impostor.mean()), float(genuine.mean()), float(threshold))

@@ -12,15 +12,15 @@ import torch
 from pipeline.encoders.image_text import ImageText
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis
 from pipeline.images import Pixels, to_unit
-from pipeline.metric import ENCODERS, Floats, overlap
-from pipeline.settings import Evaluate, Models
+from pipeline.metric import ENCODERS, Floats, iou
+from pipeline.settings import EvaluateSettings, Models
 
 # A face found at a known place must overlap it by this much, else it is another face.
 SAME_FACE = 0.3
 
 
 @dataclass(frozen=True)
-class Found:
+class ScoredDetections:
     """The M faces of an image, from left to right, in pixels of the image."""
 
     boxes: Floats  # (M, 4)
@@ -36,17 +36,17 @@ class FaceObserver:
         MissingInput: a model directory is incomplete.
     """
 
-    def __init__(self, models: Models, settings: Evaluate) -> None:
+    def __init__(self, models: Models, settings: EvaluateSettings) -> None:
         app = face_analysis(models.recogniser_b, allowed_modules=["detection"])
         side = (settings.detector_size, settings.detector_size)
         app.prepare(ctx_id=-1, det_thresh=settings.detector_threshold, det_size=side)
         self._detector = app.det_model
         self._recognisers = {"b": Recogniser(models.recogniser_b), "c": Recogniser(models.recogniser_c)}
 
-    def __call__(self, image: Pixels) -> Found:
+    def __call__(self, image: Pixels) -> ScoredDetections:
         """The faces of an RGB image (H, W, 3)."""
         boxes, keypoints, scores = self._detect(image)
-        return Found(boxes, keypoints, scores, self._embed(image, keypoints))
+        return ScoredDetections(boxes, keypoints, scores, self._embed(image, keypoints))
 
     def at(self, image: Pixels, boxes: Floats, keypoints: Floats) -> dict[str, Floats]:
         """Embeddings of faces whose boxes (K, 4) and key points (K, 5, 2) are known.
@@ -56,7 +56,7 @@ class FaceObserver:
         found, again, _ = self._detect(image)
         points = np.array(keypoints, np.float32)
         for index, box in enumerate(boxes):
-            shared = overlap(np.asarray(box, np.float64), found)
+            shared = iou(np.asarray(box, np.float64), found)
             if len(shared) and shared.max() >= SAME_FACE:
                 points[index] = again[shared.argmax()]
         return self._embed(image, points)

@@ -33,7 +33,7 @@ from pipeline.head.fit import EYE_CORNERS, Array, basis_of, fit, shape_of
 from pipeline.head.model import load_head
 from pipeline.images import Pixels
 from pipeline.metric import Floats, Held
-from pipeline.settings import Faces, Models, Shapes
+from pipeline.settings import FacesSettings, Models, ShapesSettings
 
 
 class PoseObserver:
@@ -44,7 +44,7 @@ class PoseObserver:
         SettingsError: the setting faces.landmarks is unknown.
     """
 
-    def __init__(self, models: Models, faces: Faces, shapes: Shapes) -> None:
+    def __init__(self, models: Models, faces: FacesSettings, shapes: ShapesSettings) -> None:
         self._mark, self._settings = Finder(faces, models.recogniser_a).landmarks, shapes
         self._basis = basis_of(load_head(Path(models.head)))
         self._shapes: dict[bytes, Array] = {}

@@ -11,7 +11,7 @@ from pipeline import records, shards
 from pipeline.evaluate.observe import FaceObserver, TextObserver
 from pipeline.images import decode
 from pipeline.metric import ENCODERS
-from pipeline.settings import Evaluate, Models
+from pipeline.settings import EvaluateSettings, Models
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RealTask:
 class RealWorker:
     """Writes faces-<key>.parquet and features-<key>.parquet of one shard of test photos."""
 
-    def __init__(self, models: Models, settings: Evaluate, folder: str) -> None:
+    def __init__(self, models: Models, settings: EvaluateSettings, folder: str) -> None:
         self._faces, self._text, self._folder = FaceObserver(models, settings), TextObserver(models), Path(folder)
 
     def __call__(self, task: RealTask) -> int:

@@ -8,7 +8,7 @@ from pipeline.benchmark import cases
 from pipeline.errors import MissingInput
 from pipeline.evaluate.real import RealTask
 from pipeline.evaluate.worker import ScoreTask
-from pipeline.settings import Settings, references_of
+from pipeline.settings import Settings, parse_reference_count
 
 # The folder below data/scores that holds what the models see in the test photos.
 REAL = "real"
@@ -61,7 +61,7 @@ def score_tasks(
     """One shard per shard of a method's images."""
     made_by = shards.fingerprint(
         [task.key for task in real],
-        cases.load(samples / cases.FILE).hash,
+        cases.load_cases(samples / cases.CASES_FILE).hash,
         params.metrics,
         _pose_parts(params),
         shards.code_version(*POSE_CODE, *(f"pipeline/metrics/{name}" for name in params.metrics)),
@@ -97,7 +97,7 @@ def check_scored(params: Settings, names: Sequence[str], data: Path) -> None:
 def _given(params: Settings, name: str) -> int | None:
     """How many references of each person a method of ours was given; None for all, as everybody else has them."""
     ours = name.partition("-")[0] in plugins.names("methods")
-    return references_of(name)[1] or (params.generate.references if ours else None)
+    return parse_reference_count(name)[1] or (params.generate.references if ours else None)
 
 
 def _pose_parts(params: Settings) -> list[object]:

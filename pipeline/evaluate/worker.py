@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import plugins, records, shards
-from pipeline.benchmark.cases import Case, load
-from pipeline.evaluate.casts import Gallery, read_gallery, strangers
+from pipeline.benchmark.cases import Case, load_cases
+from pipeline.evaluate.casts import Gallery, impostor_casts, read_gallery
 from pipeline.evaluate.matching import assign
-from pipeline.evaluate.observe import FaceObserver, Found, TextObserver
+from pipeline.evaluate.observe import FaceObserver, ScoredDetections, TextObserver
 from pipeline.evaluate.poses import PoseObserver
 from pipeline.images import decode
 from pipeline.metric import ENCODERS, Evidence, Floats, Held, Person, Score, mean_of
@@ -34,11 +34,11 @@ class ScoreTask:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What the scoring models saw of one generated image."""
 
     present: bool
-    faces: Found
+    faces: ScoredDetections
     feature: Floats | None  # of the image-text model
     prompt_cosine: float
     held: Held | None  # how the faces are held; None without a layout
@@ -53,8 +53,8 @@ class ScoreWorker:
         self._metrics = [module for name in params.metrics if hasattr(module := plugins.load("metrics", name), "score")]
         self._scores = Path(scores)
         self._gallery = read_gallery(self._scores / "real")
-        cases = load(Path(samples) / "cases.json").cases
-        self._cases, self._strangers = {case.case_id: case for case in cases}, strangers(cases)
+        cases = load_cases(Path(samples) / "cases.json").cases
+        self._cases, self._strangers = {case.case_id: case for case in cases}, impostor_casts(cases)
         self._prompts: dict[str, Floats] = {}
 
     def __call__(self, task: ScoreTask) -> int:
@@ -85,10 +85,10 @@ class ScoreWorker:
             shards.write(shards.path_of(folder, kind, task.key), pa.Table.from_pylist(rows, schema=schema), schema)
         return len(features)
 
-    def _look(self, row: Mapping[str, Any], prompt: str) -> Seen:
+    def _look(self, row: Mapping[str, Any], prompt: str) -> Observation:
         data = (row["image"] or {}).get("bytes")
         if row["reject"] is not None or not data:
-            return Seen(False, nothing(self._gallery), None, 0.0, None)
+            return Observation(False, no_detections(self._gallery), None, 0.0, None)
         pixels = decode(data)
         feature = self._text.image(pixels)
         if prompt not in self._prompts:
@@ -96,21 +96,21 @@ class ScoreWorker:
         faces = self._faces(pixels)
         # Nothing is wanted of a pose without a layout, and measuring one costs a third of all else.
         held = self._poses(pixels, faces.boxes) if row["protocol"] == "layout" else None
-        return Seen(True, faces, feature, float(feature @ self._prompts[prompt]), held)
+        return Observation(True, faces, feature, float(feature @ self._prompts[prompt]), held)
 
     def _rows(self, head: Mapping[str, str], case: Case, asked: Evidence) -> Iterator[dict[str, Any]]:
         names = [person.identity_id for person in case.people]
         for module in self._metrics:
             yield from score_rows(head, names, module.score(asked))
 
-    def _shuffled(self, head: Mapping[str, str], seen: Seen, case: Case) -> list[dict[str, Any]]:
+    def _shuffled(self, head: Mapping[str, str], seen: Observation, case: Case) -> list[dict[str, Any]]:
         """The same image scored as if a disjoint cast had been asked for: what an unrelated face scores."""
         others = [self._gallery.person(other) for other in self._strangers[case.case_id]]
         asked = evidence(seen, others, self._gallery)
         return [row for row in self._rows(head, case, asked) if row["slot"] >= 0]
 
 
-def evidence(seen: Seen, people: Sequence[Person], gallery: Gallery) -> Evidence:
+def evidence(seen: Observation, people: Sequence[Person], gallery: Gallery) -> Evidence:
     """Assign the faces of an image to people, by their references: what is scored against chooses nothing."""
     blank = Evidence(
         people, gallery.calibration, seen.present, seen.faces.boxes, seen.faces.embeddings, np.empty(0, np.intp),
@@ -120,11 +120,11 @@ def evidence(seen: Seen, people: Sequence[Person], gallery: Gallery) -> Evidence
     return replace(blank, matched=assign(similarity))
 
 
-def nothing(gallery: Gallery) -> Found:
+def no_detections(gallery: Gallery) -> ScoredDetections:
     """No face, with embeddings of the right length."""
     sizes = {name: len(next(iter(faces.values()))) for name, faces in gallery.embeddings.items()}
     empty = {name: np.empty((0, size), np.float32) for name, size in sizes.items()}
-    return Found(NOTHING, np.empty((0, 5, 2), np.float32), np.empty(0, np.float32), empty)
+    return ScoredDetections(NOTHING, np.empty((0, 5, 2), np.float32), np.empty(0, np.float32), empty)
 
 
 def score_rows(head: Mapping[str, str], names: list[str], scores: Iterable[Score]) -> Iterator[dict[str, Any]]:
@@ -142,7 +142,7 @@ def score_rows(head: Mapping[str, str], names: list[str], scores: Iterable[Score
         }
 
 
-def _faces(found: Found, asked: Evidence) -> Iterator[dict[str, Any]]:
+def _faces(found: ScoredDetections, asked: Evidence) -> Iterator[dict[str, Any]]:
     similarity = mean_of({name: asked.to_held_out(name) for name in ENCODERS})
     slots = {int(face): slot for slot, face in enumerate(asked.matched) if face >= 0}
     for index, (box, score) in enumerate(zip(found.boxes, found.scores, strict=True)):

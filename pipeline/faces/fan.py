@@ -13,7 +13,7 @@ import torch
 from face_alignment.models import FAN
 
 from pipeline.errors import MissingInput
-from pipeline.faces.find import Floats
+from pipeline.faces.types import Floats
 from pipeline.images import Pixels
 
 PUBLISHED = "2DFAN4-11f355bf06.pth.tar"

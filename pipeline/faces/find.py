@@ -4,33 +4,18 @@ The detector and the landmark model are called as FaceAnalysis.get calls them, b
 and face: embeddings are made later, for many photos at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from insightface.app.common import Face
-from numpy.typing import NDArray
 
 from pipeline.encoders.recogniser import face_analysis
 from pipeline.errors import MissingInput, SettingsError, did_you_mean
+from pipeline.faces.types import Detections, Floats, Landmarker
 from pipeline.images import Pixels
-from pipeline.settings import Faces
+from pipeline.settings import FacesSettings
 
-Floats = NDArray[np.float32]
-# Boxes (N, 4) in an RGB photo to landmarks (N, 68, 2), both in pixels.
-Landmarker = Callable[[Pixels, Floats], Floats]
 LANDMARK_TASKS = ("landmark_2d_68", "landmark_3d_68")
-
-
-@dataclass(frozen=True)
-class Found:
-    """The N faces of one photo, from left to right, in pixels of the photo."""
-
-    boxes: Floats  # (N, 4) x1, y1, x2, y2
-    keypoints: Floats  # (N, 5, 2)
-    landmarks: Floats  # (N, 68, 2)
-    scores: Floats  # (N,)
 
 
 class Finder:
@@ -43,7 +28,7 @@ class Finder:
         SettingsError: `settings.landmarks` is unknown.
     """
 
-    def __init__(self, settings: Faces, directory: Path | str) -> None:
+    def __init__(self, settings: FacesSettings, directory: Path | str) -> None:
         app = face_analysis(directory, allowed_modules=["detection", *LANDMARK_TASKS])
         # A single size: without det_size insightface detects at two resolutions and merges.
         side = (settings.detector_size, settings.detector_size)
@@ -51,17 +36,17 @@ class Finder:
         self._detector = app.det_model
         self.landmarks: Landmarker = _landmarker(settings, app.models, directory)
 
-    def __call__(self, photo: Pixels) -> Found:
+    def __call__(self, photo: Pixels) -> Detections:
         """The faces of an RGB photo (H, W, 3), from left to right by the middle of their boxes."""
         bgr = np.ascontiguousarray(photo[..., ::-1])
         rows, keypoints = self._detector.detect(bgr)
         order = np.lexsort((rows[:, 1], rows[:, 0] + rows[:, 2]))
         boxes, scores = rows[order, :4].astype(np.float32), rows[order, 4].astype(np.float32)
         keypoints = np.asarray(keypoints, np.float32).reshape(-1, 5, 2)[order]
-        return Found(boxes, keypoints, self.landmarks(photo, boxes), scores)
+        return Detections(boxes, keypoints, self.landmarks(photo, boxes), scores)
 
 
-def _landmarker(settings: Faces, models: dict, directory: Path | str) -> Landmarker:
+def _landmarker(settings: FacesSettings, models: dict, directory: Path | str) -> Landmarker:
     if settings.landmarks == "recogniser":
         return pack_landmarker(models, directory)
     if settings.landmarks == "face_alignment":

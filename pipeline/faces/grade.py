@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
-from pipeline.settings import Faces
+from pipeline.settings import FacesSettings
 
 Floats = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ def quality(scores: Floats, sides: Floats, sharp: Floats, yaws: Floats) -> Float
     return np.clip(product, 0.0, 1.0).astype(np.float32)
 
 
-def reject(settings: Faces, score: float, side: float, sharp: float, yaw: float) -> str | None:
+def reject(settings: FacesSettings, score: float, side: float, sharp: float, yaw: float) -> str | None:
     """The first reason why a face is not used: low_score, too_small, turned_away or blurred; None when it is."""
     if score < settings.min_score:
         return "low_score"

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pipeline import records, shards
 from pipeline.encoders.recogniser import Recogniser, align
 from pipeline.faces import grade
-from pipeline.faces.find import Finder, Found
+from pipeline.faces.find import Finder
+from pipeline.faces.types import Detections
 from pipeline.images import Pixels, decode
-from pipeline.settings import Faces
+from pipeline.settings import FacesSettings
 
 PREFIX = "faces"
 CODE = ("pipeline/faces", "pipeline/encoders/recogniser", "pipeline/images")
@@ -22,7 +23,7 @@ COLUMNS = ("photo_id", "image", "width", "height")
 NO_FACE = -1
 
 
-def tasks(photos: Sequence[Path], settings: Faces, directory: Path | str) -> list[shards.Task]:
+def tasks(photos: Sequence[Path], settings: FacesSettings, directory: Path | str) -> list[shards.Task]:
     """One task per shard of photos, named by the photos, the settings, the models and this code.
 
     Raises:
@@ -39,7 +40,7 @@ class Graded:
     """A photo's faces and what they were graded by; `crops` are what the recogniser sees."""
 
     photo: dict[str, Any]
-    found: Found
+    found: Detections
     crops: list[NDArray[np.uint8]]
     sharpness: list[float]
 
@@ -47,7 +48,7 @@ class Graded:
 class FacesWorker:
     """Makes data/faces shards: loads the models of `directory` once, then takes one shard of photos per call."""
 
-    def __init__(self, settings: Faces, directory: str, out: Path) -> None:
+    def __init__(self, settings: FacesSettings, directory: str, out: Path) -> None:
         self._settings, self._out = settings, out
         self._finder, self._recogniser = Finder(settings, directory), Recogniser(directory)
 

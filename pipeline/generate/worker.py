@@ -14,15 +14,15 @@ import pyarrow as pa
 import torch
 
 from pipeline import records, sampler, shards
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone, load
 from pipeline.benchmark.bounds import BOUNDS, Materials
-from pipeline.benchmark.cases import Case, layout_of
-from pipeline.benchmark.cases import load as load_cases
+from pipeline.benchmark.cases import Case, layout_of, load_cases
 from pipeline.generate.gallery import Gallery
 from pipeline.images import BadImage, Pixels, encode_png, to_unit
-from pipeline.inference.batching import Composer, Known, Scene, as_pixels
-from pipeline.method import Frozen, Method, source
-from pipeline.settings import Generate, Models, Shapes, references_of
+from pipeline.inference.batching import BatchBuilder, EncodedPerson, Scene, as_pixels
+from pipeline.method import Method, source
+from pipeline.settings import GenerateSettings, Models, ShapesSettings, parse_reference_count
 from pipeline.weights import checkpoint
 
 PLAIN = "no_id"
@@ -34,13 +34,13 @@ CODE = (
 
 
 @dataclass(frozen=True)
-class Drawing:
+class GenerationJob:
     """What a worker of `name` needs; small and picklable."""
 
     name: str
     models: Models
-    generate: Generate
-    shapes: Shapes  # how the references' shape is fitted
+    generate: GenerateSettings
+    shapes: ShapesSettings  # how the references' shape is fitted
     cases: Path  # data/samples/cases.json
     samples: Path  # data/samples
     weights: Path  # data/weights/<name>
@@ -60,15 +60,17 @@ class Result:
 class MethodWorker:
     """Draws cases with a trained method, or with the plain backbone for the bound `no_id`."""
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(self, drawing: GenerationJob) -> None:
         self._drawing = drawing
         self._cases = load_cases(drawing.cases).cases
         self._gallery = Gallery(drawing.samples)
         self._backbone: Backbone = load(drawing.models.backbone)
         plain = drawing.name == PLAIN
         self._method = Method(self._backbone, {}) if plain else checkpoint.load(drawing.weights, self._backbone)
-        self._composer = Composer(self._method, self._backbone, Frozen(drawing.models, self._backbone), drawing.shapes)
-        self._known: dict[str, Known] = {}
+        self._composer = BatchBuilder(
+            self._method, self._backbone, FrozenEncoders(drawing.models, self._backbone), drawing.shapes
+        )
+        self._known: dict[str, EncodedPerson] = {}
 
     def __call__(self, task: shards.Task) -> dict[str, int]:
         """Draw one shard; the count of its images and of failures."""
@@ -100,21 +102,21 @@ class MethodWorker:
         place = {case.case_id: number for number, case in enumerate(cases)}
         return sorted(failed + drawn, key=lambda result: place[result.case.case_id])
 
-    def _person(self, case: Case, slot: int) -> Known:
+    def _person(self, case: Case, slot: int) -> EncodedPerson:
         person = case.people[slot]
         if person.identity_id not in self._known:
             shots = person.references[: self._drawing.generate.references]
             self._known[person.identity_id] = self._composer.learn([self._gallery.reference(shot) for shot in shots])
         return self._known[person.identity_id]
 
-    def _draw(self, pairs: Sequence[tuple[Case, list[Known]]], protocol: str) -> list[Result]:
+    def _draw(self, pairs: Sequence[tuple[Case, list[EncodedPerson]]], protocol: str) -> list[Result]:
         cases, settings = [case for case, _ in pairs], self._drawing.generate
         batch = self._composer.batch([self._scene(case, people, protocol) for case, people in pairs])
-        how = sampler.Sampling(settings.steps, settings.guidance, settings.eta, settings.half)
-        pictures = sampler.draw(self._backbone, self._method, batch, [case.seed for case in cases], how)
+        how = sampler.SamplerSettings(settings.steps, settings.guidance, settings.eta, settings.half)
+        pictures = sampler.sample(self._backbone, self._method, batch, [case.seed for case in cases], how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
 
-    def _scene(self, case: Case, people: Sequence[Known], protocol: str) -> Scene:
+    def _scene(self, case: Case, people: Sequence[EncodedPerson], protocol: str) -> Scene:
         told = protocol == "layout" or self._method.needs_layout
         return Scene(case.prompt, case.width, case.height, people, layout_of(case, protocol) if told else None)
 
@@ -122,7 +124,7 @@ class MethodWorker:
 class BoundWorker:
     """Makes the bounds that are made of photos."""
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(self, drawing: GenerationJob) -> None:
         self._drawing = drawing
         self._cases = load_cases(drawing.cases).cases
         self._gallery = Gallery(drawing.samples)
@@ -152,7 +154,7 @@ class BoundWorker:
         return as_pixels(self._backbone.decode(self._backbone.encode(picture)[0])[0])
 
 
-def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, int]:
+def write(drawing: GenerationJob, key: str, results: Sequence[Result]) -> dict[str, int]:
     """Write a shard of images; counts of images and failures."""
     asked = load_cases(drawing.cases).hash
     rows = [_row(drawing.name, asked, result) for result in results]
@@ -162,7 +164,7 @@ def write(drawing: Drawing, key: str, results: Sequence[Result]) -> dict[str, in
     return {"images": len(results) - failed, "failed": failed}
 
 
-def tasks(drawing: Drawing) -> list[shards.Task]:
+def tasks(drawing: GenerationJob) -> list[shards.Task]:
     """One task per piece of the case list, named by all that its images follow from."""
     benchmark, models = load_cases(drawing.cases), drawing.models
     made_by = [
@@ -176,20 +178,20 @@ def tasks(drawing: Drawing) -> list[shards.Task]:
         made_by += [
             shards.file_fingerprint([drawing.weights / checkpoint.WEIGHTS, Path(models.head)]),
             asdict(drawing.shapes),
-            shards.code_version("pipeline/head", str(source(fewer(drawing.name, drawing.generate)[0]))),
+            shards.code_version("pipeline/head", str(source(with_reference_count(drawing.name, drawing.generate)[0]))),
         ]
     size = drawing.generate.cases_per_shard
     pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]
     return [shards.Task(shards.fingerprint(*made_by, piece), piece) for piece in pieces]
 
 
-def fewer(name: str, generate: Generate) -> tuple[str, Generate]:
+def with_reference_count(name: str, generate: GenerateSettings) -> tuple[str, GenerateSettings]:
     """Whose weights draw `name`, and how: <method>-<n>_references gives a method n photos of each person."""
-    method, count = references_of(name)
+    method, count = parse_reference_count(name)
     return method, replace(generate, references=count or generate.references)
 
 
-def worker(drawing: Drawing) -> "MethodWorker | BoundWorker":
+def worker(drawing: GenerationJob) -> "MethodWorker | BoundWorker":
     """The worker that draws `drawing.name`."""
     photos = drawing.name in BOUNDS and drawing.name != PLAIN
     return BoundWorker(drawing) if photos else MethodWorker(drawing)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.head import pose
 from pipeline.head.model import Head
-from pipeline.settings import Shapes
+from pipeline.settings import ShapesSettings
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,7 +81,7 @@ def basis_of(head: Head) -> Basis:
     )
 
 
-def fit(points: Array, identity: Ints, basis: Basis, settings: Shapes) -> Fit:
+def fit(points: Array, identity: Ints, basis: Basis, settings: ShapesSettings) -> Fit:
     """Fit N faces.
 
     Args:
@@ -102,7 +102,7 @@ def fit(points: Array, identity: Ints, basis: Basis, settings: Shapes) -> Fit:
     return _overlay(first, second, mixed, again)
 
 
-def shape_of(points: Array, basis: Basis, settings: Shapes) -> Array:
+def shape_of(points: Array, basis: Basis, settings: ShapesSettings) -> Array:
     """The shape (K,) that points (N, 68, 2) of one person have in common."""
     everyone = np.zeros(len(points), np.int64)
     return fit(points, everyone, basis, settings).shape[0]
@@ -114,7 +114,7 @@ def eye_distance(points: Array) -> Array:
     return np.maximum(np.linalg.norm(points[:, right] - points[:, left], axis=-1), pose.TINY)
 
 
-def _fit(points: Array, identity: Ints, basis: Basis, settings: Shapes, trust: Array) -> Fit:
+def _fit(points: Array, identity: Ints, basis: Basis, settings: ShapesSettings, trust: Array) -> Fit:
     unit = _size(points)
     centre = points.mean(axis=1)
     scaled = (points - centre[:, None]) / unit[:, None, None]
@@ -159,7 +159,9 @@ def _project(state: _State, identity: Ints, basis: Basis) -> Array:
     return turned[..., :2] * np.array([1.0, -1.0]) * state.scale[:, None, None] + state.shift[:, None]
 
 
-def _linearise(state: _State, points: Array, identity: Ints, basis: Basis, settings: Shapes, weights: Array) -> _Normal:
+def _linearise(
+    state: _State, points: Array, identity: Ints, basis: Basis, settings: ShapesSettings, weights: Array
+) -> _Normal:
     turned = basis.vertices(state.shape[identity], state.expression) @ np.swapaxes(state.rotation, 1, 2)
     turned *= state.scale[:, None, None]
     weight = np.tile(weights, 2) / settings.landmark_noise  # of the residuals: 68 x, then 68 y
@@ -194,7 +196,7 @@ def _columns(rows: Array, basis: Array) -> Array:
     return (rows @ flat).reshape(len(rows), 2 * spots, count)
 
 
-def _step(state: _State, normal: _Normal, identity: Ints, settings: Shapes, trust: Array) -> None:
+def _step(state: _State, normal: _Normal, identity: Ints, settings: ShapesSettings, trust: Array) -> None:
     """One Gauss-Newton step, in place."""
     expressions = state.expression.shape[1]
     prior = np.concatenate([np.full(POSE, DAMPING), np.full(expressions, settings.expression_weight)])
@@ -213,7 +215,7 @@ def _step(state: _State, normal: _Normal, identity: Ints, settings: Shapes, trus
 
 
 def _solve_shapes(
-    state: _State, normal: _Normal, solved: Array, identity: Ints, settings: Shapes, trust: Array
+    state: _State, normal: _Normal, solved: Array, identity: Ints, settings: ShapesSettings, trust: Array
 ) -> Array:
     """Changes (G, K) of the shapes: the faces' Schur complements, summed over each identity."""
     across = np.swapaxes(normal.mixed, 1, 2) @ solved  # (N, K, K + 1)

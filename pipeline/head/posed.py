@@ -30,7 +30,7 @@ def in_photo(face: Mapping[str, Any]) -> Posed:
     )
 
 
-def moved(person: Posed, turn: Floats) -> Posed:
+def transformed(person: Posed, turn: Floats) -> Posed:
     """The same head after a similarity (2, 3) of the picture: a turn, a change of size and a shift."""
     linear, shift = turn[:, :2], turn[:, 2]
     scale = float(np.sqrt(abs(np.linalg.det(linear))))
@@ -45,7 +45,7 @@ def moved(person: Posed, turn: Floats) -> Posed:
     )
 
 
-def spots(head: Head, person: Posed) -> tuple[Floats, Floats]:
+def landmarks_of(head: Head, person: Posed) -> tuple[Floats, Floats]:
     """The 68 landmarks of the posed head: pixels (68, 2), and depths (68,) in pixels, which grow towards the viewer."""
     where = head.landmarks68
     vertices = head.mean[where] + combine(person.shape, head.identity[:, where])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.identities.linkage import Floats, Integers, Pairing, sum_rows
-from pipeline.settings import Identities
+from pipeline.settings import IdentitiesSettings
 
 REASONS = ("same_photo_twice", "outlier", "incoherent", "alone")
 
@@ -37,7 +37,7 @@ class Cleaned:
 
 
 def clean(
-    labels: Integers, pairing: Pairing, vectors: Floats, photos: NDArray, level: float, settings: Identities
+    labels: Integers, pairing: Pairing, vectors: Floats, photos: NDArray, level: float, settings: IdentitiesSettings
 ) -> Cleaned:
     """Apply the rules in the order of the table.
 

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.identities.clean import Cleaned, clean
-from pipeline.identities.likeness import first_look, nearest, people_level, second_look, strangers_level
 from pipeline.identities.linkage import Floats, average_linkage
-from pipeline.settings import Identities
+from pipeline.identities.score_norm import genuine_threshold, impostor_level, nearest, s_norm_clustered, s_norm_initial
+from pipeline.settings import IdentitiesSettings
 
 BELOW = 1.5  # how far below the strangers' level clusters may go on merging at most, standard deviations
 
 
-def cluster(vectors: Floats, photos: NDArray, settings: Identities) -> tuple[Cleaned, float]:
+def cluster(vectors: Floats, photos: NDArray, settings: IdentitiesSettings) -> tuple[Cleaned, float]:
     """Clusters of faces, cleaned, and the level where merging stopped (standard deviations among strangers).
 
     Clusters end at the strangers' level, where a good recogniser has hardly any pair of either kind. Of a weaker one a
@@ -22,11 +22,11 @@ def cluster(vectors: Floats, photos: NDArray, settings: Identities) -> tuple[Cle
         photos: the photo of each face (N,).
     """
     edges = nearest(vectors, settings.neighbours)
-    level = strangers_level(len(vectors))
-    rough = average_linkage(first_look(vectors), edges, level).cut(level)
-    pairing = second_look(vectors, rough)
+    level = impostor_level(len(vectors))
+    rough = average_linkage(s_norm_initial(vectors), edges, level).cut(level)
+    pairing = s_norm_clustered(vectors, rough)
     tree = average_linkage(pairing, edges, level - BELOW)
-    level = max(min(level, people_level(tree.likeness, level)), level - BELOW)
+    level = max(min(level, genuine_threshold(tree.likeness, level)), level - BELOW)
     return clean(tree.cut(level), pairing, vectors, photos, level, settings), level
 
 

@@ -17,7 +17,7 @@ from pipeline.identities import history
 from pipeline.identities.clean import Cleaned, cohesion
 from pipeline.identities.cluster import canonical, cluster
 from pipeline.identities.linkage import Floats, sum_rows
-from pipeline.settings import Identities
+from pipeline.settings import IdentitiesSettings
 
 FACES, PEOPLE, CHANGES = "faces", "people", "changes"
 COLUMNS = ("face_id", "photo_id", "embedding", "reject")
@@ -25,13 +25,13 @@ CODE = ("pipeline/identities",)
 ROWS_AT_ONCE = 512  # identities compared with all others at once: bounds memory
 
 
-def task(faces: list[Path], settings: Identities) -> shards.Task:
+def task(faces: list[Path], settings: IdentitiesSettings) -> shards.Task:
     """The one task, named by the shards of faces, the settings and this code."""
     names = [path.name for path in faces]
     return shards.Task(shards.fingerprint(names, settings, shards.code_version(*CODE)), faces)
 
 
-def make(todo: shards.Task, settings: Identities, folder: Path) -> None:
+def make(todo: shards.Task, settings: IdentitiesSettings, folder: Path) -> None:
     """Cluster and write the shards of `todo`, unless they are there; then delete those before.
 
     Raises:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.backbone.batch import Text
-from pipeline.backbone.decoupled import Faces, IdBranch
-from pipeline.backbone.inject import attentions, merge_heads, sites, split_heads
+from pipeline.backbone.decoupled import IdBranch, IdCondition
+from pipeline.backbone.inject import attention_layers, attention_modules, merge_heads, split_heads
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.errors import MissingInput
 
@@ -33,7 +33,7 @@ KOHYA = "lora_unet_"
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlNet:
     """A ControlNet (arXiv 2302.05543) and what it is shown."""
 
     net: nn.Module  # a diffusers ControlNetModel made for the same kind of base
@@ -53,21 +53,21 @@ class Control:
         )
 
 
-class Controlled(Backbone):
+class ControlNetBackbone(Backbone):
     """A backbone that ControlNets help, all else shared with `backbone`; methods are run on it as on any other."""
 
-    def __init__(self, backbone: Backbone, controls: Sequence[Control]) -> None:
+    def __init__(self, backbone: Backbone, controls: Sequence[ControlNet]) -> None:
         vars(self).update(vars(backbone))
         self.controls = tuple(controls)
 
     def denoise(self, noisy: Tensor, times: Tensor, text: Text, residuals: Residuals | None = None) -> Tensor:
         """The UNet's prediction, as `Backbone.denoise`, with all residuals added up."""
         for control in self.controls:
-            residuals = both(residuals, control(self, noisy, times, text))
+            residuals = add_residuals(residuals, control(self, noisy, times, text))
         return super().denoise(noisy, times, text, residuals)
 
 
-def both(first: Residuals | None, second: Residuals) -> Residuals:
+def add_residuals(first: Residuals | None, second: Residuals) -> Residuals:
     """The sum of two nets' residuals."""
     if first is None:
         return second
@@ -87,12 +87,12 @@ class ImagePrompt(nn.Module):
 
     def __init__(self, unet: nn.Module, embedding: int, tokens: int = 4) -> None:
         super().__init__()
-        own, crossing = attentions(unet), [site for site in sites(unet) if site.context]
+        own, crossing = attention_modules(unet), [site for site in attention_layers(unet) if site.context]
         width = crossing[0].context or 0
         self.proj, self.norm = nn.Linear(embedding, tokens * width), nn.LayerNorm(width)
         self.branches = nn.ModuleDict({site.name: IdBranch(site, own[site.name]) for site in crossing})
         self.scale = 1.0
-        self.shown: Faces | None = None
+        self.shown: IdCondition | None = None
 
     def tokens(self, embeddings: Tensor) -> Tensor:
         """Tokens (B, T, D) of image embeddings (B, E)."""
@@ -102,13 +102,13 @@ class ImagePrompt(nn.Module):
         """Let the next calls of the UNet read images (B, E); with guidance its first half reads no image (zeros)."""
         rows = torch.cat([torch.zeros_like(embeddings), embeddings]) if guided else embeddings
         tokens = self.tokens(rows).unsqueeze(1)
-        self.shown = Faces(tokens, torch.ones_like(tokens[..., 0, 0], dtype=torch.bool), masks=None)
+        self.shown = IdCondition(tokens, torch.ones_like(tokens[..., 0, 0], dtype=torch.bool), masks=None)
 
     def attach(self, unet: nn.Module) -> None:
         """Add the branches to what the UNet's cross-attention layers do now."""
-        own = attentions(unet)
+        own = attention_modules(unet)
         for name in self.branches:
-            own[name].set_processor(_Beside(own[name].processor, name, self))
+            own[name].set_processor(_WithImagePrompt(own[name].processor, name, self))
 
     def added(self, name: str, attn: Any, hidden: Tensor) -> Tensor | float:
         """What the branch of a layer adds to its output, (B, L, C)."""
@@ -120,7 +120,7 @@ class ImagePrompt(nn.Module):
         return self.scale * F.linear(merge_heads(found), attn.to_out[0].weight)
 
 
-class _Beside:
+class _WithImagePrompt:
     """A layer's processor, and an image prompt's branch added to what it gives."""
 
     def __init__(self, inner: Any, name: str, prompt: ImagePrompt) -> None:
@@ -164,7 +164,7 @@ def image_prompt_tensors(unet: nn.Module, prompt: ImagePrompt) -> dict[str, Tens
 def _names(unet: nn.Module) -> dict[str, str]:
     """Our names of an image prompt's tensors and the published ones."""
     found = {f"{part}.{kind}": f"image_proj.{part}.{kind}" for part in ("proj", "norm") for kind in ("weight", "bias")}
-    for number, name in enumerate(attentions(unet)):
+    for number, name in enumerate(attention_modules(unet)):
         if name.endswith("attn2"):
             for ours, theirs in (("key", "to_k_ip"), ("value", "to_v_ip")):
                 found[f"branches.{name}.{ours}.weight"] = f"ip_adapter.{number}.{theirs}.weight"

@@ -7,24 +7,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.backbone.batch import Batch, Floats, Places, Reference, collate, moved
-from pipeline.backbone.inject import region_masks
+from pipeline.backbone.batch import HALF_PIXEL, Batch, Floats, Places, Reference, collate, to_device
+from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.load import Backbone
+from pipeline.backbone.masks import region_masks
 from pipeline.benchmark.cases import Place
 from pipeline.errors import SettingsError
 from pipeline.head.camera import Camera
 from pipeline.head.fit import basis_of, shape_of
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels, from_unit
-from pipeline.method import Features, Frozen, Method
-from pipeline.settings import Shapes
-from pipeline.training.dataset import EDGE
+from pipeline.method import Method
+from pipeline.settings import ShapesSettings
 
 Layout = tuple[Place, ...]
 
 
 @dataclass(frozen=True)
-class Known:
+class EncodedPerson:
     """What the references that are given say of a person."""
 
     features: list[Features]  # one per reference, best first
@@ -38,30 +38,30 @@ class Scene:
     prompt: str
     width: int  # pixels, like the height a multiple of the backbone's factor
     height: int
-    people: Sequence[Known]
+    people: Sequence[EncodedPerson]
     layout: Layout | None = None  # None: the method is to place the people itself
     masks: Floats | None = None  # (N, H, W) in [0, 1], the user's; without them a layout shares the picture out
 
 
-class Composer:
+class BatchBuilder:
     """Makes batches for one method."""
 
-    def __init__(self, method: Method, backbone: Backbone, frozen: Frozen, shapes: Shapes) -> None:
+    def __init__(self, method: Method, backbone: Backbone, frozen: FrozenEncoders, shapes: ShapesSettings) -> None:
         self._method, self._backbone, self._frozen, self._shapes = method, backbone, frozen, shapes
         self._basis = basis_of(frozen.head)
 
-    def learn(self, references: Sequence[Reference]) -> Known:
+    def learn(self, references: Sequence[Reference]) -> EncodedPerson:
         """What references say. Their shape is fitted to them alone, whatever other photos of the person there are."""
         points = np.stack([reference.posed.landmarks for reference in references])
         shape = shape_of(points.astype(np.float64), self._basis, self._shapes).astype(np.float32)
         shaped = [replace(each, posed=replace(each.posed, shape=shape)) for each in references]
         found = self._method.encode(self._frozen, shaped)
-        return Known([{name: value[row] for name, value in found.items()} for row in range(len(shaped))], shape)
+        return EncodedPerson([{name: value[row] for name, value in found.items()} for row in range(len(shaped))], shape)
 
     def batch(self, scenes: Sequence[Scene]) -> Batch:
         """Scenes of one size and number of people as a batch on the backbone's device; all or none have a layout.
 
-        The canvas of a method that paints one is painted where there is a layout.
+        The control image of a method that paints one is painted where there is a layout.
 
         Raises:
             SettingsError: there are more people than the method tells apart.
@@ -69,16 +69,18 @@ class Composer:
         self._check_people(len(scenes[0].people))
         size = scenes[0].height // self._backbone.factor, scenes[0].width // self._backbone.factor
         places = None if scenes[0].layout is None else _places(scenes)
-        painted = self._method.canvas_channels and scenes[0].layout is not None
+        painted = self._method.control_channels and scenes[0].layout is not None
         batch = Batch(
             text=self._backbone.encode_text([scene.prompt for scene in scenes]),
-            people=collate([[known.features for known in scene.people] for scene in scenes], self._method.blank),
+            people=collate(
+                [[known.features for known in scene.people] for scene in scenes], self._method.null_features
+            ),
             size=size,
             places=places,
             masks=_masks(scenes, places, size),
-            canvas=self._canvas(scenes) if painted else None,
+            control_image=self._control_image(scenes) if painted else None,
         )
-        return moved(batch, self._backbone.device)
+        return to_device(batch, self._backbone.device)
 
     def _check_people(self, people: int) -> None:
         most = self._method.most_people
@@ -86,7 +88,7 @@ class Composer:
             name = type(self._method).__name__
             raise SettingsError(f"{name} tells {most} people apart, found {people}: ask for fewer")
 
-    def _canvas(self, scenes: Sequence[Scene]) -> Tensor:
+    def _control_image(self, scenes: Sequence[Scene]) -> Tensor:
         """(B, C, H, W) in [0, 1]."""
         painted = [self._paint(scene) for scene in scenes]
         return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2).float() / 255
@@ -94,7 +96,7 @@ class Composer:
     def _paint(self, scene: Scene) -> Pixels:
         pairs = zip(scene.layout or (), scene.people, strict=True)
         posed = [_posed(place, known.shape) for place, known in pairs]
-        return self._method.paint(self._frozen.head, posed, (scene.height, scene.width))
+        return self._method.render_control(self._frozen.head, posed, (scene.height, scene.width))
 
 
 def as_pixels(picture: Tensor) -> Pixels:
@@ -112,7 +114,7 @@ def _masks(scenes: Sequence[Scene], places: Places | None, size: tuple[int, int]
 def _places(scenes: Sequence[Scene]) -> Places:
     layouts = [scene.layout or () for scene in scenes]
     boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
-    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32) + EDGE
+    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32) + HALF_PIXEL
     extent = np.array([scenes[0].width, scenes[0].height], np.float32)
     boxes, landmarks = (each.reshape(len(scenes), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
     return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipeline import plugins
 from pipeline.backbone.batch import Batch, Condition
-from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.decoupled import IdCondition
 from pipeline.backbone.load import Backbone
 from pipeline.errors import SettingsError
 from pipeline.method import Method
@@ -15,7 +15,7 @@ from pipeline.method import Method
 Mix = Callable[[Tensor, Tensor, float], Tensor]
 
 
-class Between(Method):
+class InterpolatedMethod(Method):
     """A trained method that reads two persons and draws one, `share` of the way from the first to the second.
 
     Raises:
@@ -29,20 +29,20 @@ class Between(Method):
             raise SettingsError(f"the share of an interpolation must be from 0 to 1, found {share}")
 
     @property
-    def blank(self) -> dict[str, Tensor]:
+    def null_features(self) -> dict[str, Tensor]:
         """The unconditional features."""
-        return self.inner.blank
+        return self.inner.null_features
 
     def condition(self, batch: Batch) -> Condition:
         """The method's condition of both persons, with one row of tokens between theirs."""
         found = self.inner.condition(batch)
-        faces: Faces = found.faces
+        faces: IdCondition = found.faces
         tokens = self._mix(faces.tokens[:, :1], faces.tokens[:, 1:2], self._share)
         return replace(found, faces=replace(faces, tokens=tokens, present=faces.present[:, :1]))
 
-    def at(self, condition: Condition, progress: float) -> Condition:
+    def condition_at(self, condition: Condition, progress: float) -> Condition:
         """As the method has it."""
-        return self.inner.at(condition, progress)
+        return self.inner.condition_at(condition, progress)
 
     def predict(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         """As the method does."""

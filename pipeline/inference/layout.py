@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark.cases import Place, Pose, placed
+from pipeline.benchmark.build import Pose, placed
+from pipeline.benchmark.cases import Place
 from pipeline.errors import MissingInput, SettingsError, did_you_mean
 from pipeline.head.camera import Camera, Floats, project
 from pipeline.head.model import Head, combine
@@ -94,7 +95,7 @@ def prior(cases: Path, people: int, size: tuple[int, int], seed: int, head: Head
         MissingInput: there is no case list, or no case with as many people.
     """
     try:
-        found = [case for case in benchmark.load(cases).cases if len(case.people) == people]
+        found = [case for case in benchmark.load_cases(cases).cases if len(case.people) == people]
     except MissingInput as error:
         raise MissingInput(
             f"this method needs a layout: give one, or take the prior of a case list; {error}"

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.backbone.batch import Floats, Reference
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.references import cut
 from pipeline.encoders.recogniser import align
 from pipeline.errors import MissingInput, SettingsError
@@ -18,7 +19,6 @@ from pipeline.faces.find import Finder
 from pipeline.head import pose
 from pipeline.head.fit import Fit, basis_of, fit
 from pipeline.images import BadImage, Pixels, decode
-from pipeline.method import Frozen
 from pipeline.settings import Settings
 
 ORIENTATION = 0x0112  # the EXIF tag of how the camera was held
@@ -41,7 +41,7 @@ class Album:
         MissingInput: the detector, the landmark model or the recogniser is not there.
     """
 
-    def __init__(self, params: Settings, frozen: Frozen) -> None:
+    def __init__(self, params: Settings, frozen: FrozenEncoders) -> None:
         self._finder = Finder(params.faces, params.models.recogniser_a)
         self._recogniser, self._basis, self._shapes = frozen.recogniser, basis_of(frozen.head), params.shapes
 

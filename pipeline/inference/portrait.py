@@ -14,23 +14,25 @@ from tqdm import tqdm
 
 from pipeline import sampler, settings
 from pipeline.backbone.batch import Batch, Condition, Floats
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.load import load as load_backbone
 from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark.build import read_spec
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.inference import layout
 from pipeline.inference.addons import merge_lora, read_lora
-from pipeline.inference.batching import Composer, Layout, Scene, as_pixels
-from pipeline.inference.interpolation import Between
+from pipeline.inference.batching import BatchBuilder, Layout, Scene, as_pixels
+from pipeline.inference.interpolation import InterpolatedMethod
 from pipeline.inference.layout import Spot
 from pipeline.inference.photos import Album, read_mask
-from pipeline.method import Frozen, Method
+from pipeline.method import Method
 from pipeline.settings import Settings
 from pipeline.weights import checkpoint
 from pipeline.weights.checks import check, read_card
 
 Photos = Sequence[Path | str]  # of one person
-CASES = Path("data/samples") / benchmark.FILE  # where the shared prior is
+CASES = Path("data/samples") / benchmark.CASES_FILE  # where the shared prior is
 NOTHING: Mapping[Path | str, float] = MappingProxyType({})
 
 
@@ -62,7 +64,7 @@ class Plan:
     posed: bool  # the layout says how heads are held
     settings: Any  # the method's own, with the scales that are asked for
     method: Method
-    how: sampler.Sampling
+    how: sampler.SamplerSettings
 
 
 class Portrait:
@@ -70,9 +72,9 @@ class Portrait:
 
     def __init__(self, name: str, method: Method, backbone: Backbone, params: Settings, cases: Path = CASES) -> None:
         self._name, self._method, self._backbone, self._params, self._cases = name, method, backbone, params, cases
-        self._trained, self._frozen = method.settings, Frozen(params.models, backbone)
+        self._trained, self._frozen = method.settings, FrozenEncoders(params.models, backbone)
         self._album = Album(params, self._frozen)
-        self._composer = Composer(method, backbone, self._frozen, params.shapes)
+        self._composer = BatchBuilder(method, backbone, self._frozen, params.shapes)
 
     @classmethod
     def load(
@@ -138,11 +140,11 @@ class Portrait:
         posed = any(replace(spot, box=()) != Spot(()) for spot in spots)
         own, method = scaled(self._trained, options.scales, self._name), self._method
         if options.interpolate is not None:
-            method = Between(method, self._backbone, self._name, options.interpolate)
+            method = InterpolatedMethod(method, self._backbone, self._name, options.interpolate)
         return Plan(people, width, height, faces, places, masks, posed, own, method, self._sampling(options))
 
     def _size(self, faces: int, options: Options) -> tuple[int, int]:
-        canvas = benchmark.read_wanted(self._params.samples.benchmark).canvas
+        canvas = read_spec(self._params.samples.benchmark).canvas
         usual = canvas.get(faces, (None, None))
         width, height = options.width or usual[0], options.height or usual[1]
         if not width or not height:
@@ -152,11 +154,11 @@ class Portrait:
             raise SettingsError(f"width and height must be multiples of {factor}, found {width} x {height}")
         return width, height
 
-    def _sampling(self, options: Options) -> sampler.Sampling:
+    def _sampling(self, options: Options) -> sampler.SamplerSettings:
         asked = {name: getattr(options, name) for name in ("steps", "guidance", "eta")}
         usual = {name: getattr(self._params.generate, name) for name in asked}
         chosen = {name: usual[name] if value is None else value for name, value in asked.items()}
-        how = sampler.Sampling(**chosen, half=self._params.generate.half)
+        how = sampler.SamplerSettings(**chosen, half=self._params.generate.half)
         if not 1 <= how.steps <= self._backbone.steps:
             raise SettingsError(f"steps must be from 1 to {self._backbone.steps}, found {how.steps}")
         if not 0 <= how.eta <= 1:
@@ -171,7 +173,7 @@ class Portrait:
     def _drawn(self, plan: Plan, batch: Batch, seed: int) -> Image.Image:
         self._method.settings = plan.settings  # here, because another series may have been drawn in between
         watched = partial(tqdm, desc=f"draw with seed {seed}", unit="step", leave=False)
-        (picture,) = sampler.draw(self._backbone, plan.method, batch, [seed], plan.how, watched)
+        (picture,) = sampler.sample(self._backbone, plan.method, batch, [seed], plan.how, watched)
         if not picture.isfinite().all():
             raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
         return Image.fromarray(as_pixels(picture))
@@ -248,10 +250,12 @@ def check_heard(name: str, plan: Plan, batch: Batch) -> None:
     """
     condition = plan.method.condition(batch)
     if plan.masks is not None and not shared_out(condition, batch):
-        raise SettingsError(f"{name} reads no masks" + (": give a layout" if condition.canvas is not None else ""))
-    if plan.masks is not None and plan.layout is None and condition.canvas is not None:
+        raise SettingsError(
+            f"{name} reads no masks" + (": give a layout" if condition.control_image is not None else "")
+        )
+    if plan.masks is not None and plan.layout is None and condition.control_image is not None:
         raise SettingsError(f"{name} draws heads where a layout says: give one that goes with the masks")
-    if plan.layout is None or condition.canvas is not None:
+    if plan.layout is None or condition.control_image is not None:
         return
     if plan.faces == 1 or not shared_out(condition, batch):
         print(

@@ -28,10 +28,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
-from pipeline.backbone.decoupled import DecoupledAttention, Faces
-from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
-from pipeline.backbone.tokens import FaceIdPlus, Mlp, in_line, mean_of, relative
+from pipeline.backbone.tokens import FaceIdPlus, Mlp, concatenate_references, mean_over_references, minus_null
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
 from pipeline.head.maps import draw_head, region_map
 from pipeline.head.model import Head
@@ -39,7 +40,7 @@ from pipeline.head.paint import as_bytes
 from pipeline.head.people import cells
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Method, Phase, Step
+from pipeline.method import Method, ModelOutput, Phase
 
 # The parts, and the regions of the head that they are made of: names that hold one of these words.
 PARTS = {
@@ -85,40 +86,40 @@ class ConsistentId(Method):
     """ID tokens in a decoupled cross-attention, facial parts in the caption; one stage of training."""
 
     needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
-    canvas_channels: ClassVar[int] = len(PARTS)  # the parts, for the loss alone
+    control_channels: ClassVar[int] = len(PARTS)  # the parts, for the loss alone
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         width = next(site.context for site in found if site.context)
         self.identity = FaceIdPlus(
-            len(blank["embedding"]), blank["patches"].shape[1], width, settings.tokens, settings.depth
+            len(null_features["embedding"]), null_features["patches"].shape[1], width, settings.tokens, settings.depth
         )
-        self.parts = Parts(blank["parts"].shape[1], width)
+        self.parts = Parts(null_features["parts"].shape[1], width)
         self.layers = nn.ModuleDict(
             {site.name: DecoupledAttention(site, own[site.name], settings.rank) for site in found}
         )
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D), the image encoder's tokens (R, M, E) and its embeddings (R, 5, E) of the parts."""
         crops = np.stack([reference.crop for reference in references])
         parts = np.stack([_look(frozen, reference) for reference in references])
         return {"embedding": frozen.embeddings(crops), "patches": frozen.patches(crops), "parts": parts}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros for embedding and parts, the tokens of a picture of the mean colour."""
         return {
             "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
-            "patches": frozen.blank_patches(),
+            "patches": frozen.null_patches(),
             "parts": np.zeros((len(PARTS), frozen.image_text.dimension), np.float32),
         }
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """The parts of all people, one channel each."""
-        shown = np.zeros((*size, cls.canvas_channels), np.float32)
+        shown = np.zeros((*size, cls.control_channels), np.float32)
         for person in people:
             shown = np.maximum(shown, part_masks(head, person, size))
         return as_bytes(shown)
@@ -129,35 +130,35 @@ class ConsistentId(Method):
 
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person; for one person also the parts, as words of the caption."""
-        tokens = relative(batch.people, self.blank, self._embed)
+        tokens = minus_null(batch.people, self.null_features, self._embed)
         scale = 1.0 if self.training else self.settings.face_scale
-        faces = Faces(tokens, batch.people.present, batch.masks, scale)
+        faces = IdCondition(tokens, batch.people.present, batch.masks, scale)
         if batch.people.present.shape[1] > 1:
             return Condition(batch.text, faces)
         hidden, places = batch.text.hidden, word_places(batch.text, len(PARTS))
         change = self._change(words_at(hidden, places), batch.people)
         return Condition(replace(batch.text, hidden=with_change(hidden, places, change)), faces, words=places)
 
-    def loss(self, step: Step) -> dict[str, Tensor]:
+    def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """The diffusion loss, at times within faces only, and L_facial."""
-        canvas = step.batch.canvas
+        canvas = step.batch.control_image
         assert canvas is not None
         faces = cells(canvas.amax(1, keepdim=True), step.batch.size)
         terms = {"diffusion": step.diffusion(faces if bool(torch.rand(()) < self.settings.masked) else None)}
         if step.maps and self.settings.facial:
-            losses = [_facial(found, canvas, self.wires.grid(found.shape[-1])) for found in step.maps]
+            losses = [_facial(found, canvas, self.attention_state.grid(found.shape[-1])) for found in step.maps]
             terms["facial"] = self.settings.facial * torch.stack(losses).mean()
         return terms
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
-        patches, keep = in_line(features["patches"], given)
-        return self.identity(mean_of(features["embedding"], given), patches, keep)
+        patches, keep = concatenate_references(features["patches"], given)
+        return self.identity(mean_over_references(features["embedding"], given), patches, keep)
 
     def _change(self, words: Tensor, people: People) -> Tensor:
         """What one person's parts make of their words (B, 5, D), beside what no reference would."""
         given = people.given[:, 0]
-        parts = mean_of(people.features["parts"][:, 0].flatten(2), given).unflatten(-1, (len(PARTS), -1))
-        return self.parts(words, parts) - self.parts(words, self.blank["parts"].expand_as(parts))
+        parts = mean_over_references(people.features["parts"][:, 0].flatten(2), given).unflatten(-1, (len(PARTS), -1))
+        return self.parts(words, parts) - self.parts(words, self.null_features["parts"].expand_as(parts))
 
 
 METHOD = ConsistentId
@@ -174,7 +175,7 @@ def _numbers(head: Head, words: Sequence[str]) -> list[int]:
     return [number for number, name in enumerate(head.region_names) if any(word in name for word in words)]
 
 
-def _look(frozen: Frozen, reference: Reference) -> Floats:
+def _look(frozen: FrozenEncoders, reference: Reference) -> Floats:
     """The image encoder's embeddings (5, E) of the parts, of length sqrt(E); zeros where a part is hidden."""
     masks = part_masks(frozen.head, reference.posed, reference.crop.shape[:2]) > 0  # (112, 112, 5)
     seen = np.where(masks.transpose(2, 0, 1)[..., None], reference.crop, np.uint8(GREY))  # (5, 112, 112, 3)

@@ -38,15 +38,16 @@ from torch import Tensor, nn
 
 from pipeline.backbone.batch import Batch, Condition, People, Reference
 from pipeline.backbone.decoupled import DecoupledAttention
-from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
-from pipeline.backbone.tokens import EmbeddingTokens, Mlp, mean_of, spread
+from pipeline.backbone.tokens import EmbeddingTokens, Mlp, mean_over_references, scatter_to_slots
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
 from pipeline.head.model import Head
 from pipeline.head.people import as_channel, cells, draw_people, people_masks
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Method, Phase, Step
+from pipeline.method import Method, ModelOutput, Phase
 
 LOUDNESS = 3.0  # what the normalisation of fused words begins with
 GROUP_RATE = 0.2  # of the rates, for pictures of several
@@ -113,30 +114,30 @@ def shares(present: Tensor, words: int) -> Shares:
 class FastComposer(Method):
     """Fused words, low-rank changes, localised cross-attention; delayed conditioning in drawing."""
 
-    canvas_channels: ClassVar[int] = 1  # whose head it is, for the losses alone
+    control_channels: ClassVar[int] = 1  # whose head it is, for the losses alone
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         width = next(site.context for site in found if site.context)
-        self.fuse = Fuse(len(blank["embedding"]), width, settings.words)
+        self.fuse = Fuse(len(null_features["embedding"]), width, settings.words)
         self.layers = nn.ModuleDict(
             {site.name: DecoupledAttention(site, own[site.name], settings.rank, branch=False) for site in found}
         )
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """The recogniser's and the image encoder's embeddings (R, D + E) of R aligned faces, numbers of about 1."""
         crops = np.stack([reference.crop for reference in references])
         return {"embedding": np.concatenate([frozen.embeddings(crops), frozen.images(crops)], axis=1)}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros."""
         return {"embedding": np.zeros(frozen.recogniser.dimension + frozen.image_text.dimension, np.float32)}
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """The number of the person whose head a pixel shows."""
         return as_channel(draw_people(head, people, size)[1])[..., None]
 
@@ -154,32 +155,33 @@ class FastComposer(Method):
         told = replace(batch.text, hidden=with_change(hidden, places, change))
         return Condition(told, words=places, caption=batch.text)
 
-    def at(self, condition: Condition, progress: float) -> Condition:
+    def condition_at(self, condition: Condition, progress: float) -> Condition:
         """The caption alone at first."""
         return condition if progress >= self.settings.delay else Condition(condition.caption or condition.text)
 
     def _change(self, words: Tensor, people: People) -> Tensor:
         """What people (B, N) make of the words (B, W, D) that they share, beside what no reference would."""
         whose, present = shares(people.present, words.shape[1]), people.present
-        embedding = mean_of(people.features["embedding"][present], people.given[present])
-        told = spread(self.fuse.told(embedding), present)  # (B, N, words, D)
+        embedding = mean_over_references(people.features["embedding"][present], people.given[present])
+        told = scatter_to_slots(self.fuse.told(embedding), present)  # (B, N, words, D)
         rows = torch.arange(len(words), device=words.device).unsqueeze(1)
-        blank = self.fuse.told(self.blank["embedding"][None])[0, whose.number]
-        change = self.fuse(words, told[rows, whose.person, whose.number]) - self.fuse(words, blank)
+        null_features = self.fuse.told(self.null_features["embedding"][None])[0, whose.number]
+        change = self.fuse(words, told[rows, whose.person, whose.number]) - self.fuse(words, null_features)
         return change * whose.used.unsqueeze(-1)
 
-    def loss(self, step: Step) -> dict[str, Tensor]:
+    def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """The diffusion loss, at times where people are only, and L_loc."""
-        assert step.batch.canvas is not None
+        assert step.batch.control_image is not None
         present = step.batch.people.present
-        masks = people_masks(step.batch.canvas[:, 0], present.shape[1])
+        masks = people_masks(step.batch.control_image[:, 0], present.shape[1])
         people = cells(masks.amax(1, keepdim=True), step.batch.size)
         terms = {"diffusion": step.diffusion(people if bool(torch.rand(()) < self.settings.masked) else None)}
         if step.maps and self.settings.localisation:
             whose = shares(present, step.maps[0].shape[1])
             each = (whose.means(found, present.shape[1]) for found in step.maps)
             losses = [
-                localisation_loss(found, cells(masks, self.wires.grid(found.shape[-1])), present) for found in each
+                localisation_loss(found, cells(masks, self.attention_state.grid(found.shape[-1])), present)
+                for found in each
             ]
             terms["localisation"] = self.settings.localisation * torch.stack(losses).mean()
         return terms

@@ -35,20 +35,21 @@ from torch.nn import functional as F
 
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, Condition, Reference
-from pipeline.backbone.decoupled import Faces, IdBranch
+from pipeline.backbone.decoupled import IdBranch, IdCondition
+from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.inject import (
     AttentionLayer,
-    Site,
+    AttentionSpec,
     attend,
-    attentions,
+    attention_layers,
+    attention_modules,
     merge_heads,
-    sites,
     split_heads,
     token_bias,
 )
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
-from pipeline.backbone.tokens import FaceIdPlus, in_line, mean_of, relative
+from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
 from pipeline.head.maps import normal_map, pncc_map
 from pipeline.head.model import Head
@@ -57,7 +58,7 @@ from pipeline.head.people import MOST, as_channel, draw_people, people_masks
 from pipeline.head.posed import Posed
 from pipeline.head.raster import Buffers
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Given, Method, Phase, Step
+from pipeline.method import Method, ModelOutput, NoisyBatch, Phase
 
 LATENT_SIDE = 28  # of an aligned face of latents
 DISTIL_RATE = 0.08  # of the learning rate, for LatentID
@@ -137,11 +138,11 @@ class LatentId(nn.Module):
 class MaskedBranch(IdBranch):
     """The people's branch: one softmax over everybody's tokens and over nobody."""
 
-    def __init__(self, site: Site, attn: Attention) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
         super().__init__(site, attn)
         self.nobody = nn.Parameter(torch.zeros(self.key.out_features))  # its key; its value is zero
 
-    def forward(self, query: Tensor, faces: Faces, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, faces: IdCondition, bias: Tensor) -> tuple[Tensor, Tensor]:
         """What people add (B, heads, L, d), and each person's share (B, N, L) of the attention, the mean over heads.
 
         `bias` is (B, 1, L or 1, N * T).
@@ -158,7 +159,7 @@ class MaskedBranch(IdBranch):
 class MaskAttention(AttentionLayer):
     """One cross-attention layer with the people's branch; it leaves their shares of the attention."""
 
-    def __init__(self, site: Site, attn: Attention) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
         super().__init__()
         self.branch = MaskedBranch(site, attn)
 
@@ -169,13 +170,13 @@ class MaskAttention(AttentionLayer):
             split_heads(part(states), attn.heads)
             for part, states in ((attn.to_q, hidden), (attn.to_k, context), (attn.to_v, context))
         )
-        faces: Faces = self.wires.faces
+        faces: IdCondition = self.attention_state.faces
         # Attention is confined in drawing only; in training the mask loss teaches where to look.
         everywhere = faces.readable.flatten(1, 2)
-        readable = everywhere if self.training else faces.readable_at(self.wires.grid(hidden.shape[1]))
+        readable = everywhere if self.training else faces.readable_at(self.attention_state.grid(hidden.shape[1]))
         people, shares = self.branch(query, faces, token_bias(readable, hidden.dtype))
         if self.training:
-            self.wires.maps.append(shares)
+            self.attention_state.maps.append(shares)
         out = attend(query, key, value) + faces.scale * people
         return attn.to_out[1](attn.to_out[0](merge_heads(out)))
 
@@ -184,24 +185,24 @@ class GroupPortrait(Method):
     """LatentID and its loss, Facial Controller, Mask-Attention Controller; three stages of training."""
 
     needs_layout: ClassVar[bool] = True
-    canvas_channels: ClassVar[int] = 7
+    control_channels: ClassVar[int] = 7
     most_people: ClassVar[int | None] = MOST
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         crossing = [site for site in found if site.context]
-        dimension = len(blank["embedding"])
-        seen = blank["patches"].shape[1]
+        dimension = len(null_features["embedding"])
+        seen = null_features["patches"].shape[1]
         self.latent_id = LatentId(backbone.channels, settings.widths, dimension)
         self.look = nn.Linear(settings.widths[-1], seen) if settings.latent_id else None
         self.identity = FaceIdPlus(dimension, seen, crossing[0].context or 0, settings.tokens, settings.depth)
         self.layers = nn.ModuleDict({site.name: MaskAttention(site, own[site.name]) for site in crossing})
-        self.net = SpatialNet(backbone, self.canvas_channels) if settings.controller else None
+        self.net = SpatialNet(backbone, self.control_channels) if settings.controller else None
         self._judge: Any = None
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D), image encoder's tokens (R, M, E) and latents (R, C, 28, 28) of R aligned faces."""
         crops = np.stack([reference.crop for reference in references])
         return {
@@ -211,26 +212,26 @@ class GroupPortrait(Method):
         }
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros for the embedding, the tokens of a picture of the mean colour, the latents of a grey one."""
         grey = np.full((1, SIDE, SIDE, 3), 128, np.uint8)
         return {
             "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
-            "patches": frozen.blank_patches(),
+            "patches": frozen.null_patches(),
             "latents": frozen.latents(grey, LATENT_SIDE)[0],
         }
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """Normals, PNCC and the number of the person of everybody on one canvas; who is larger is in front."""
-        canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
+        canvas = np.zeros((*size, cls.control_channels), np.uint8)
         drawn, instances = draw_people(head, people, size)
         for number, (person, buffers) in enumerate(zip(people, drawn, strict=True)):
             canvas[instances == number, :-1] = _maps(head, person, buffers)[instances == number]
         canvas[..., -1] = as_channel(instances)
         return canvas
 
-    def prepare(self, frozen: Frozen) -> None:
+    def prepare(self, frozen: FrozenEncoders) -> None:
         """Recogniser A in torch, where the loss is in pixels."""
         if self.settings.judge == "pixel":
             judge = load_torch_recogniser(frozen.recogniser.path.parent).to(next(self.parameters()).device)
@@ -253,12 +254,12 @@ class GroupPortrait(Method):
 
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person, where they are, and the canvas."""
-        tokens = relative(batch.people, self.blank, self._embed)
+        tokens = minus_null(batch.people, self.null_features, self._embed)
         masks = None
-        if batch.canvas is not None and self.settings.confined:
-            masks = people_masks(batch.canvas[:, -1], tokens.shape[1])
+        if batch.control_image is not None and self.settings.confined:
+            masks = people_masks(batch.control_image[:, -1], tokens.shape[1])
         scale = 1.0 if self.training else self.settings.face_scale
-        return Condition(batch.text, Faces(tokens, batch.people.present, masks, scale), batch.canvas)
+        return Condition(batch.text, IdCondition(tokens, batch.people.present, masks, scale), batch.control_image)
 
     def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
         """What the Facial Controller adds."""
@@ -266,7 +267,7 @@ class GroupPortrait(Method):
             return None
         return self.net(backbone, noisy, times, condition, 1.0 if self.training else self.settings.net_scale)
 
-    def objective(self, phase: Phase, given: Given) -> dict[str, Tensor]:
+    def objective(self, phase: Phase, given: NoisyBatch) -> dict[str, Tensor]:
         """LatentID's distillation in its own stage, the losses of a denoised batch in the others."""
         return (
             {"distillation": self._distillation(given)}
@@ -274,16 +275,18 @@ class GroupPortrait(Method):
             else super().objective(phase, given)
         )
 
-    def loss(self, step: Step) -> dict[str, Tensor]:
+    def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """L_diff + lambda_id L_id + lambda_mask L_mask."""
         terms = {"diffusion": step.diffusion()}
         if self.settings.judge != "nothing":
             terms["identity"] = self.settings.identity * self._identity(step)
         if step.maps and self.settings.mask:
-            assert step.batch.canvas is not None
+            assert step.batch.control_image is not None
             present = step.batch.people.present
-            masks = people_masks(step.batch.canvas[:, -1], present.shape[1])
-            losses = [mask_loss(found, masks, present, self.wires.grid(found.shape[-1])) for found in step.maps]
+            masks = people_masks(step.batch.control_image[:, -1], present.shape[1])
+            losses = [
+                mask_loss(found, masks, present, self.attention_state.grid(found.shape[-1])) for found in step.maps
+            ]
             terms["mask"] = self.settings.mask * torch.stack(losses).mean()
         return terms
 
@@ -293,10 +296,10 @@ class GroupPortrait(Method):
             with torch.no_grad():
                 maps = self.latent_id.features(features["latents"].flatten(0, 1)).flatten(2).transpose(1, 2)
             seen = torch.cat([seen, self.look(maps).unflatten(0, given.shape)], dim=2)
-        patches, keep = in_line(seen, given)
-        return self.identity(mean_of(features["embedding"], given), patches, keep)
+        patches, keep = concatenate_references(seen, given)
+        return self.identity(mean_over_references(features["embedding"], given), patches, keep)
 
-    def _distillation(self, given: Given) -> Tensor:
+    def _distillation(self, given: NoisyBatch) -> Tensor:
         """1 - cos to recogniser A, over the faces of photos and of references, with noise on their latents."""
         places, people = given.batch.places, given.batch.people
         assert places is not None
@@ -307,7 +310,7 @@ class GroupPortrait(Method):
         wanted = torch.cat([given.embeddings[people.present], embeddings[known]])
         return (1 - F.cosine_similarity(self.latent_id(faces).float(), wanted)).mean()
 
-    def _identity(self, step: Step) -> Tensor:
+    def _identity(self, step: ModelOutput) -> Tensor:
         """1 - cos between the people in the predicted clean latents and their references."""
         assert step.batch.places is not None
         features = step.batch.people.features["embedding"]  # (B, N, J, D)
@@ -319,7 +322,7 @@ class GroupPortrait(Method):
         kept = step.backbone.alphas[step.times].unsqueeze(1)  # the signal that is left
         return (distance * kept).sum() / counted.sum().clamp(min=1)
 
-    def _judged(self, step: Step) -> Tensor:
+    def _judged(self, step: ModelOutput) -> Tensor:
         """Embeddings (B, N, D) of the people in the predicted clean latents."""
         assert step.batch.places is not None
         clean, landmarks = step.clean(), step.batch.places.landmarks

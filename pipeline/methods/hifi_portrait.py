@@ -33,17 +33,18 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.backbone.batch import Batch, Condition, Floats, Reference
-from pipeline.backbone.decoupled import DecoupledAttention, Faces
-from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
-from pipeline.backbone.tokens import FaceIdPlus, relative
+from pipeline.backbone.tokens import FaceIdPlus, minus_null
 from pipeline.head.maps import draw_head
 from pipeline.head.model import Head
 from pipeline.head.paint import stroke
-from pipeline.head.posed import Posed, spots
+from pipeline.head.posed import Posed, landmarks_of
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Method, Phase
+from pipeline.method import Method, Phase
 
 GREY = 128  # in place of the background
 # The lines of the 68 points (first, last, closed), and how bright the third channel is for each kind of line.
@@ -83,39 +84,39 @@ class HifiPortrait(Method):
     """Face refiner, landmark canvas, HiFi-Net and decoupled cross-attention; one stage of training."""
 
     needs_layout: ClassVar[bool] = True
-    canvas_channels: ClassVar[int] = 3
+    control_channels: ClassVar[int] = 3
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         crossing = [site for site in found if site.context]
         self.refiner = FaceIdPlus(
-            len(blank["embedding"]),
-            blank["patches"].shape[1],
+            len(null_features["embedding"]),
+            null_features["patches"].shape[1],
             crossing[0].context or 0,
             settings.tokens,
             settings.depth if settings.refiner else 0,
         )
         self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
-        self.net = SpatialNet(backbone, self.canvas_channels)
+        self.net = SpatialNet(backbone, self.control_channels)
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D) and the image encoder's tokens (R, M, E) of R faces without their background."""
         crops = np.stack([without_background(reference, frozen.head) for reference in references])
         return {"embedding": frozen.embeddings(crops), "patches": frozen.patches(crops)}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros for the embedding, the tokens of a picture of the mean colour."""
-        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.blank_patches()}
+        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.null_patches()}
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """The landmarks of the references' shape in the picture's pose: line, depth, and which part of the face."""
-        canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
+        canvas = np.zeros((*size, cls.control_channels), np.uint8)
         for person in people:
-            points, depth = spots(head, person)
+            points, depth = landmarks_of(head, person)
             for first, last, closed, part in LINES:
                 numbers = [*range(first, last + 1), *([first] if closed else [])]
                 for start, end in pairwise(numbers):
@@ -131,10 +132,12 @@ class HifiPortrait(Method):
     def condition(self, batch: Batch) -> Condition:
         """Stacked tokens of every person's references, and the canvas."""
         people = batch.people
-        tokens = relative(people, self.blank, self._embed)
+        tokens = minus_null(people, self.null_features, self._embed)
         keep = people.given.repeat_interleave(self.settings.tokens, dim=2)
-        faces = Faces(tokens, people.present, batch.masks, 1.0 if self.training else self.settings.face_scale, keep)
-        canvas = batch.canvas
+        faces = IdCondition(
+            tokens, people.present, batch.masks, 1.0 if self.training else self.settings.face_scale, keep
+        )
+        canvas = batch.control_image
         if canvas is not None and not self.settings.landmarks:
             canvas = torch.zeros_like(canvas)
         return Condition(batch.text, faces, canvas)

@@ -26,19 +26,20 @@ import numpy as np
 from torch import Tensor, nn
 
 from pipeline.backbone.batch import Batch, Condition, Reference
-from pipeline.backbone.decoupled import DecoupledAttention, Faces
-from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.resampler import Resampler
 from pipeline.backbone.spatial import SpatialNet
-from pipeline.backbone.tokens import EmbeddingTokens, absolute, mean_of, relative
+from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, minus_null, plain_tokens
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.model import Head
 from pipeline.head.paint import dot, stroke
 from pipeline.head.posed import Posed
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Method, Phase
-from pipeline.weights.key_maps import Layout, reading
+from pipeline.method import Method, Phase
+from pipeline.weights.key_maps import KeyMap, perceiver_keys
 
 # The colours of the five points, and the point that all others are joined to: the nose.
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
@@ -67,33 +68,37 @@ class InstantId(Method):
     """ID tokens, decoupled cross-attention, IdentityNet; one stage of training."""
 
     needs_layout: ClassVar[bool] = True
-    canvas_channels: ClassVar[int] = 3
+    control_channels: ClassVar[int] = 3
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         crossing = [site for site in found if site.context]
         width = crossing[0].context or 0
-        self.identity = Resampler(len(blank["embedding"]), width, settings.tokens, settings.depth, settings.inner)
+        self.identity = Resampler(
+            len(null_features["embedding"]), width, settings.tokens, settings.depth, settings.inner
+        )
         # Before the resampler has learned to tell its queries apart, all of its tokens are one.
-        self.first = EmbeddingTokens(len(blank["embedding"]), width, settings.tokens) if settings.embedding else None
+        self.first = (
+            EmbeddingTokens(len(null_features["embedding"]), width, settings.tokens) if settings.embedding else None
+        )
         self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
-        self.net = SpatialNet(backbone, self.canvas_channels)
+        self.net = SpatialNet(backbone, self.control_channels)
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D) of R aligned faces."""
         return {"embedding": frozen.embeddings(np.stack([reference.crop for reference in references]))}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros."""
         return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32)}
 
     @classmethod
-    def paint(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
         """Eyes, nose and corners of the mouth as points of five colours, joined to the nose."""
-        canvas = np.zeros((*size, cls.canvas_channels), np.uint8)
+        canvas = np.zeros((*size, cls.control_channels), np.uint8)
         for points in (kps_from_landmarks68(person.landmarks) for person in people):
             for point, colour in zip(points, COLOURS, strict=True):
                 stroke(canvas, points[NOSE], point, [int(LIMB * part) for part in colour])
@@ -110,10 +115,14 @@ class InstantId(Method):
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person, and the canvas for IdentityNet."""
         people, settings = batch.people, self.settings
-        tokens = relative(people, self.blank, self._embed) if settings.relative else absolute(people, self._embed)
+        tokens = (
+            minus_null(people, self.null_features, self._embed)
+            if settings.relative
+            else plain_tokens(people, self._embed)
+        )
         scale = 1.0 if self.training else settings.face_scale
-        faces = Faces(tokens, people.present, batch.masks, scale)
-        return Condition(batch.text, faces, batch.canvas)
+        faces = IdCondition(tokens, people.present, batch.masks, scale)
+        return Condition(batch.text, faces, batch.control_image)
 
     def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
         """What IdentityNet adds."""
@@ -121,7 +130,7 @@ class InstantId(Method):
         return self.net(backbone, noisy, times, condition, scale)
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
-        embedding = mean_of(features["embedding"], given)
+        embedding = mean_over_references(features["embedding"], given)
         refined = self.identity(embedding.unsqueeze(1))
         return refined if self.first is None else self.first(embedding) + refined
 
@@ -131,7 +140,7 @@ METHOD = InstantId
 # The authors' published files: sections image_proj (a Resampler) and ip_adapter (the attention layers, numbered; those
 # of self-attention have no weights), and IdentityNet as a folder of diffusers.
 RELEASED = (
-    Layout(
+    KeyMap(
         "ip-adapter.bin",
         r"^image_proj\.latents$",
         {
@@ -139,11 +148,11 @@ RELEASED = (
             "image_proj.proj_in.{rest}": "identity.project.{rest}",
             "image_proj.proj_out.{rest}": "identity.out.0.{rest}",
             "image_proj.norm_out.{rest}": "identity.out.1.{rest}",
-            **reading("image_proj.layers.{n}.0", "identity.perceiver.readings.{n}"),
+            **perceiver_keys("image_proj.layers.{n}.0", "identity.perceiver.readings.{n}"),
             "image_proj.layers.{n}.1.{rest}": "identity.perceiver.ffns.{n}.{rest}",
             "ip_adapter.{site}.to_k_ip.weight": "layers.{site}.branch.key.weight",
             "ip_adapter.{site}.to_v_ip.weight": "layers.{site}.branch.value.weight",
         },
     ),
-    Layout("ControlNetModel/", r"^controlnet_cond_embedding\.", {"{rest}": "net.net.{rest}"}),
+    KeyMap("ControlNetModel/", r"^controlnet_cond_embedding\.", {"{rest}": "net.net.{rest}"}),
 )

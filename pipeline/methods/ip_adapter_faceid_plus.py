@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.backbone.batch import Batch, Condition, Reference
-from pipeline.backbone.decoupled import DecoupledAttention, Faces
-from pipeline.backbone.inject import attentions, sites
+from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
+from pipeline.backbone.frozen import Features, FrozenEncoders
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
-from pipeline.backbone.tokens import FaceIdPlus, absolute, in_line, mean_of, relative
-from pipeline.method import Features, Frozen, Method, Phase
-from pipeline.weights.key_maps import Layout, low_rank, reading
+from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null, plain_tokens
+from pipeline.method import Method, Phase
+from pipeline.weights.key_maps import KeyMap, lora_keys, perceiver_keys
 
 
 @dataclass(frozen=True)
@@ -59,26 +60,26 @@ class IpAdapterFaceIdPlus(Method):
 
     needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
 
-    def __init__(self, backbone: Backbone, blank: Mapping[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         width = next(site.context for site in found if site.context)
-        sizes = len(blank["embedding"]), blank["patches"].shape[1], width
+        sizes = len(null_features["embedding"]), null_features["patches"].shape[1], width
         self.identity = FaceIdPlus(*sizes, settings.tokens, settings.depth, settings.shortcut)
         self.layers = nn.ModuleDict(
             {site.name: DecoupledAttention(site, own[site.name], settings.rank) for site in found}
         )
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D) and the image encoder's tokens (R, M, E) of R aligned faces."""
         crops = np.stack([reference.crop for reference in references])
         return {"embedding": frozen.embeddings(crops), "patches": frozen.patches(crops)}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros for the embedding, the tokens of a picture of the mean colour."""
-        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.blank_patches()}
+        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.null_patches()}
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
@@ -87,14 +88,18 @@ class IpAdapterFaceIdPlus(Method):
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person, each where their place is."""
         people, settings = batch.people, self.settings
-        tokens = relative(people, self.blank, self._embed) if settings.relative else absolute(people, self._embed)
+        tokens = (
+            minus_null(people, self.null_features, self._embed)
+            if settings.relative
+            else plain_tokens(people, self._embed)
+        )
         scale = 1.0 if self.training else settings.face_scale
-        return Condition(batch.text, Faces(tokens, people.present, batch.masks, scale))
+        return Condition(batch.text, IdCondition(tokens, people.present, batch.masks, scale))
 
     def _embed(self, features: Mapping[str, Tensor], given: Tensor) -> Tensor:
-        patches, keep = in_line(features["patches"], given)
+        patches, keep = concatenate_references(features["patches"], given)
         scale = 1.0 if self.training else self.settings.structure_scale
-        embedding = mean_of(features["embedding"], given)
+        embedding = mean_over_references(features["embedding"], given)
         if self.settings.unit:
             embedding = functional.normalize(embedding, dim=-1)  # a mean of several is shorter
         return self.identity(embedding, patches, keep, scale)
@@ -105,7 +110,7 @@ METHOD = IpAdapterFaceIdPlus
 # The authors' published file: sections image_proj (the modules ProjPlusModel and FacePerceiverResampler of their
 # ip_adapter_faceid.py) and ip_adapter (the attention layers of attention_processor_faceid.py, numbered).
 RELEASED = (
-    Layout(
+    KeyMap(
         "ip-adapter-faceid-plusv2_sd15.bin",
         r"^image_proj\.perceiver_resampler\.",
         {
@@ -114,11 +119,11 @@ RELEASED = (
             "image_proj.perceiver_resampler.proj_in.{rest}": "identity.patches.{rest}",
             "image_proj.perceiver_resampler.proj_out.{rest}": "identity.out.0.{rest}",
             "image_proj.perceiver_resampler.norm_out.{rest}": "identity.out.1.{rest}",
-            **reading("image_proj.perceiver_resampler.layers.{n}.0", "identity.perceiver.readings.{n}"),
+            **perceiver_keys("image_proj.perceiver_resampler.layers.{n}.0", "identity.perceiver.readings.{n}"),
             "image_proj.perceiver_resampler.layers.{n}.1.{rest}": "identity.perceiver.ffns.{n}.{rest}",
             "ip_adapter.{site}.to_k_ip.weight": "layers.{site}.branch.key.weight",
             "ip_adapter.{site}.to_v_ip.weight": "layers.{site}.branch.value.weight",
-            **low_rank("ip_adapter.{site}.to_{part}_lora", "layers.{site}.change"),
+            **lora_keys("ip_adapter.{site}.to_{part}_lora", "layers.{site}.change"),
         },
     ),
 )

@@ -61,26 +61,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.backbone.batch import Batch, Condition, Floats, People, Reference
-from pipeline.backbone.decoupled import Faces, IdBranch, allotted, mask_shares
+from pipeline.backbone.decoupled import IdBranch, IdCondition, mask_shares, weighted_sum
+from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.inject import (
     AttentionLayer,
-    Site,
+    AttentionSpec,
     attend,
-    attentions,
-    box_masks,
+    attention_layers,
+    attention_modules,
     merge_heads,
-    sites,
     split_heads,
 )
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.lora import AttentionLowRank
+from pipeline.backbone.masks import box_masks
 from pipeline.backbone.resampler import FeedForward, PerceiverAttention
-from pipeline.backbone.tokens import EmbeddingTokens, mean_of, spread
+from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, scatter_to_slots
 from pipeline.encoders.recogniser import SIDE
 from pipeline.errors import MissingInput
 from pipeline.images import Pixels
-from pipeline.method import Features, Frozen, Method, Phase, Step
-from pipeline.weights.key_maps import LEFT_OUT, Layout, low_rank, reading
+from pipeline.method import Method, ModelOutput, Phase
+from pipeline.weights.key_maps import LEFT_OUT, KeyMap, lora_keys, perceiver_keys
 
 SHALLOW = (56, 28, 14)  # sides of the recogniser's maps that carry face structure
 INTRINSIC = 7
@@ -160,9 +161,9 @@ class Keep:
 class BranchTokens(nn.Module):
     """A branch's MLP, and learned positions of its tokens within a reference."""
 
-    def __init__(self, blank: Tensor, width: int, settings: Settings) -> None:
+    def __init__(self, null_features: Tensor, width: int, settings: Settings) -> None:
         super().__init__()
-        tokens, inputs = blank.shape
+        tokens, inputs = null_features.shape
         norm = [nn.LayerNorm(inputs)] if settings.normalised else []
         self.mlp = nn.Sequential(*norm, nn.Linear(inputs, 2 * inputs), nn.GELU(), nn.Linear(2 * inputs, width))
         self.places = nn.Parameter(torch.randn(tokens, width) / width**0.5) if settings.places else None
@@ -176,12 +177,12 @@ class BranchTokens(nn.Module):
 class IdEmbedding(nn.Module):
     """The ID embedding module: two MLPs and the Q-Former, from frozen features to ID tokens."""
 
-    def __init__(self, blank: Mapping[str, Tensor], width: int, settings: Settings) -> None:
+    def __init__(self, null_features: Mapping[str, Tensor], width: int, settings: Settings) -> None:
         super().__init__()
-        sizes = len(blank["embedding"]), width, settings.queries
+        sizes = len(null_features["embedding"]), width, settings.queries
         self.first = EmbeddingTokens(*sizes) if settings.embedding else None
-        self.intrinsic = BranchTokens(blank["intrinsic"], width, settings)
-        self.structure = BranchTokens(blank["structure"], width, settings) if settings.structure else None
+        self.intrinsic = BranchTokens(null_features["intrinsic"], width, settings)
+        self.structure = BranchTokens(null_features["structure"], width, settings) if settings.structure else None
         self.queries = None if settings.embedding else nn.Parameter(torch.randn(settings.queries, width) / width**0.5)
         depth = settings.depth or max(width // 128, 2)
         self.layers = nn.ModuleList(QFormerLayer(width) for _ in range(depth))
@@ -223,7 +224,7 @@ class Router(nn.Module):
         self.key = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, hidden, bias=False))
         self.background = nn.Parameter(torch.zeros(hidden)) if background else None
 
-    def forward(self, hidden: Tensor, faces: Faces) -> Tensor:
+    def forward(self, hidden: Tensor, faces: IdCondition) -> Tensor:
         """Logits (B, N, L), or (B, N + 1, L) with the background last; a plain dot product, as published.
 
         Those of empty slots mean nothing (`of_present`).
@@ -238,36 +239,36 @@ class Router(nn.Module):
 class RoutedBranch(IdBranch):
     """The people's branch of a cross-attention layer, whose positions a router allots unless the user has."""
 
-    def __init__(self, site: Site, attn: Attention, width: int, settings: Settings) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
         super().__init__(site, attn)
         self.router = Router(site.hidden, width, settings.queries, settings.background)
         self.gathered = settings.gathered
 
-    def forward(self, query: Tensor, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
+    def forward(self, query: Tensor, hidden: Tensor, faces: IdCondition, layer: AttentionLayer) -> Tensor:
         """What people add, (B, heads, L, d); query has that size, hidden is (B, L, C)."""
         each = self.each(query, faces)
         if faces.tokens.shape[1] == 1 and faces.masks is None:
             return each.squeeze(1)
-        return allotted(each, self._shares(hidden, faces, layer))
+        return weighted_sum(each, self._shares(hidden, faces, layer))
 
-    def _shares(self, hidden: Tensor, faces: Faces, layer: AttentionLayer) -> Tensor:
-        people, grid = faces.tokens.shape[1], layer.wires.grid(hidden.shape[1])
+    def _shares(self, hidden: Tensor, faces: IdCondition, layer: AttentionLayer) -> Tensor:
+        people, grid = faces.tokens.shape[1], layer.attention_state.grid(hidden.shape[1])
         if faces.masks is not None:
             return mask_shares(faces.masks, grid)
         logits = self.router(hidden, faces).float()  # noise and softmax are too coarse in half precision
         if self.gathered:
-            layer.wires.carried = gather(logits.unflatten(-1, grid), layer.wires.carried, people)
-            logits = layer.wires.carried.flatten(2)
+            layer.attention_state.carried = gather(logits.unflatten(-1, grid), layer.attention_state.carried, people)
+            logits = layer.attention_state.carried.flatten(2)
         logits = of_present(logits, faces.present)
         if layer.training:
-            layer.wires.maps.append(logits.softmax(1))
+            layer.attention_state.maps.append(logits.softmax(1))
         return allot(logits, noise=layer.training)[:, :people]
 
 
 class PortraitAttention(AttentionLayer):
     """One attention layer: a low-rank set for one person and one for several, and the face branch beside text."""
 
-    def __init__(self, site: Site, attn: Attention, width: int, settings: Settings) -> None:
+    def __init__(self, site: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
         super().__init__()
         self.single = AttentionLowRank(site, settings.rank)
         self.multi = AttentionLowRank(site, settings.rank)
@@ -275,7 +276,7 @@ class PortraitAttention(AttentionLayer):
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
-        faces: Faces = self.wires.faces
+        faces: IdCondition = self.attention_state.faces
         change = self.single if faces.tokens.shape[1] == 1 else self.multi
         source = hidden if context is None else context
         query = split_heads(change.query(attn.to_q, hidden), attn.heads)
@@ -290,17 +291,17 @@ class PortraitAttention(AttentionLayer):
 class UniPortrait(Method):
     """ID embedding, decoupled cross-attention with low-rank sets, ID routing; two stages of training."""
 
-    def __init__(self, backbone: Backbone, blank: dict[str, Tensor], settings: Settings) -> None:
-        super().__init__(backbone, blank, settings)
-        found, own = sites(backbone.unet), attentions(backbone.unet)
+    def __init__(self, backbone: Backbone, null_features: dict[str, Tensor], settings: Settings) -> None:
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         width = next(site.context for site in found if site.context)
-        self.identity = IdEmbedding(blank, width, settings)
+        self.identity = IdEmbedding(null_features, width, settings)
         layers = {site.name: PortraitAttention(site, own[site.name], width, settings) for site in found}
         self.layers = nn.ModuleDict(layers)
         self._thin = False
 
     @classmethod
-    def encode(cls, frozen: Frozen, references: Sequence[Reference]) -> Features:
+    def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
         """Embedding (R, D), intrinsic (R, 49 or fewer, C) and structure (R, M, E) features of R aligned faces."""
         parts = [
             _encode(frozen, references[start : start + FACES_AT_ONCE])
@@ -309,11 +310,11 @@ class UniPortrait(Method):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     @classmethod
-    def encode_blank(cls, frozen: Frozen) -> Features:
+    def encode_null(cls, frozen: FrozenEncoders) -> Features:
         """Zeros, but for the image encoder's tokens, which are those of a picture of its mean colour."""
         maps = _maps(frozen, np.zeros((1, SIDE, SIDE, 3), np.uint8))
         shallow = sum(maps[side].shape[1] for side in SHALLOW)
-        patches = frozen.blank_patches()
+        patches = frozen.null_patches()
         zeros = np.zeros((len(patches), shallow), np.float32)
         _, channels, *sides = maps[INTRINSIC].shape
         intrinsic = np.zeros((np.prod(sides), channels), np.float32)
@@ -330,12 +331,12 @@ class UniPortrait(Method):
         second = {"*.router.*": 1.0, "*.multi.*": 0.1}
         return (Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second))
 
-    def begin(self, phase: Phase) -> None:
+    def on_phase_resume(self, phase: Phase) -> None:
         """Structure tokens are thinned in stage I only."""
         self._thin = phase.name == "single"
 
     @torch.no_grad()
-    def enter(self, phase: Phase) -> None:
+    def on_phase_start(self, phase: Phase) -> None:
         """Stage II starts from the low-rank changes that stage I found."""
         if phase.name == "groups":
             for layer in self.layers.values():
@@ -345,7 +346,7 @@ class UniPortrait(Method):
         """ID tokens of every person; masks are the user's, where there are any."""
         people = batch.people
         scale = 1.0 if self.training else self.settings.face_scale
-        return Condition(batch.text, Faces(self.tokens(people), people.present, batch.masks, scale))
+        return Condition(batch.text, IdCondition(self.tokens(people), people.present, batch.masks, scale))
 
     def tokens(self, people: People) -> Tensor:
         """ID tokens (B, N, T, D); all references of a person are read together. Zeros in empty slots."""
@@ -361,23 +362,24 @@ class UniPortrait(Method):
         if self.settings.relative:
             # No reference loses what the reference loses: else every drop moves the tokens by what a branch says of
             # anybody, and the Q-Former learns to say nothing (reports/decisions/seven-methods.md).
-            nobody = {name: self.blank[name].expand_as(value) for name, value in features.items()}
+            nobody = {name: self.null_features[name].expand_as(value) for name, value in features.items()}
             found = found - self._read(nobody, given, keep, beta)
-        return spread(found, present)
+        return scatter_to_slots(found, present)
 
     def _read(self, features: Mapping[str, Tensor], given: Tensor, keep: Keep, beta: Tensor) -> Tensor:
         """ID tokens (F, T, D) of features (F, J, ...)."""
-        embedding = mean_of(features["embedding"], given)
+        embedding = mean_over_references(features["embedding"], given)
         return self.identity(embedding, features["intrinsic"], features["structure"], keep, beta)
 
-    def loss(self, step: Step) -> dict[str, Tensor]:
+    def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """L_diff, and L_route in pictures of several people (equation 6)."""
         terms = super().loss(step)
         if step.maps:
             assert step.batch.places is not None
             boxes, present = step.batch.places.boxes, step.batch.people.present
             losses = [
-                routing_loss(soft, box_masks(boxes, self.wires.grid(soft.shape[-1])), present) for soft in step.maps
+                routing_loss(soft, box_masks(boxes, self.attention_state.grid(soft.shape[-1])), present)
+                for soft in step.maps
             ]
             terms["routing"] = self.settings.route_weight * torch.stack(losses).mean()
         return terms
@@ -401,11 +403,11 @@ METHOD = UniPortrait
 # are numbered. The router's file names the second low-rank set like the first one; what else it may hold their code
 # takes from the other file, or, as the branch of the image prompt, from IP-Adapter's: people need none of that.
 RELEASED = (
-    Layout(
+    KeyMap(
         "uniportrait-router_sd15.bin",
         r"^faceid_adapter\.\d+\.to_q_router\.",
         {
-            **low_rank("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.multi"),
+            **lora_keys("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.multi"),
             "faceid_adapter.{site}.to_q_router.{rest}": "layers.{site}.branch.router.query.{rest}",
             "faceid_adapter.{site}.to_k_router.{rest}": "layers.{site}.branch.router.key.{rest}",
             "faceid_adapter.{site}.aggr_router.{rest}": "layers.{site}.branch.router.aggregate.{rest}",
@@ -416,19 +418,19 @@ RELEASED = (
             "faceid_proj.{rest}": LEFT_OUT,
         },
     ),
-    Layout(
+    KeyMap(
         "uniportrait-faceid_sd15.bin",
         r"^faceid_proj\.",
         {
             "faceid_proj.latents": "identity.queries",
             "faceid_proj.proj_id.{rest}": "identity.intrinsic.mlp.{rest}",
             "faceid_proj.proj_clip.{rest}": "identity.structure.mlp.{rest}",
-            **reading("faceid_proj.layers.{n}.0", "identity.layers.{n}.intrinsic"),
-            **reading("faceid_proj.layers.{n}.1", "identity.layers.{n}.structure"),
+            **perceiver_keys("faceid_proj.layers.{n}.0", "identity.layers.{n}.intrinsic"),
+            **perceiver_keys("faceid_proj.layers.{n}.1", "identity.layers.{n}.structure"),
             "faceid_proj.layers.{n}.2.{rest}": "identity.layers.{n}.ffn.{rest}",
             "faceid_proj.proj_out.{rest}": "identity.out.0.{rest}",
             "faceid_proj.norm_out.{rest}": "identity.out.1.{rest}",
-            **low_rank("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.single"),
+            **lora_keys("faceid_adapter.{site}.to_{part}_lora", "layers.{site}.single"),
             "faceid_adapter.{site}.to_k_faceid.weight": "layers.{site}.branch.key.weight",
             "faceid_adapter.{site}.to_v_faceid.weight": "layers.{site}.branch.value.weight",
             "faceid_adapter.{site}.to_k_ip.weight": LEFT_OUT,
@@ -501,7 +503,7 @@ def _keep(given: Tensor, tokens: int) -> Tensor | None:
 
 
 @torch.no_grad()
-def _encode(frozen: Frozen, references: Sequence[Reference]) -> Features:
+def _encode(frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
     crops = np.stack([reference.crop for reference in references])
     maps = {side: torch.from_numpy(value) for side, value in _maps(frozen, crops).items()}
     patches = frozen.patches(crops)  # (R, M, E)
@@ -513,7 +515,7 @@ def _encode(frozen: Frozen, references: Sequence[Reference]) -> Features:
     return {"embedding": embedding, "intrinsic": intrinsic, "structure": np.concatenate([tokens, patches], axis=2)}
 
 
-def _maps(frozen: Frozen, crops: Pixels) -> dict[int, Floats]:
+def _maps(frozen: FrozenEncoders, crops: Pixels) -> dict[int, Floats]:
     maps = frozen.recogniser.inner_features(crops)
     if missing := {*SHALLOW, INTRINSIC} - set(maps):
         raise MissingInput(f"recogniser A has no inner maps of side {sorted(missing)}: UniPortrait reads them")

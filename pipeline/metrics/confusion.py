@@ -11,8 +11,8 @@ from pipeline.metric import (
     Floats,
     Score,
     cosines,
+    iou,
     mean_of,
-    overlap,
     per_person,
 )
 
@@ -159,7 +159,7 @@ def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:
         return []
     scores = []
     for slot, box in enumerate(places):
-        shared = overlap(np.asarray(box), evidence.boxes)
+        shared = iou(np.asarray(box), evidence.boxes)
         face = int(shared.argmax()) if len(shared) and shared.max() >= LEAST_OVERLAP else -1
         value = float(wrong[slot, face]) if face >= 0 else LEFT_OUT
         scores.append(Score("swap", slot, value, face < 0, "b+c"))

@@ -12,7 +12,7 @@ expressions are measured: pipeline/evaluate/poses.py.
 
 import numpy as np
 
-from pipeline.metric import Card, Evidence, Held, Score, per_place
+from pipeline.metric import Card, Evidence, Held, Score, per_box
 
 CARDS = (
     Card(
@@ -33,7 +33,7 @@ CARDS = (
 
 def score(evidence: Evidence) -> list[Score]:
     """Distance of the expression weights per place; nothing without a layout."""
-    errors = per_place(evidence, apart)
+    errors = per_box(evidence, apart)
     return [Score("expression_error", slot, error, error != error) for slot, error in enumerate(errors)]
 
 

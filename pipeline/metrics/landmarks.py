@@ -11,7 +11,7 @@ mean head, 0.024); 0.025 (0.042) where they are the drawn ones.
 
 import numpy as np
 
-from pipeline.metric import Card, Evidence, Held, Score, per_place
+from pipeline.metric import Card, Evidence, Held, Score, per_box
 
 # Above this the landmarks count as failed (FR at 0.1 of the face alignment literature, e.g. WFLW, arXiv 1805.10483).
 MET = 0.1
@@ -52,7 +52,7 @@ CARDS = (
 def score(evidence: Evidence) -> list[Score]:
     """Landmark error, and whether it is small, per place; nothing without a layout."""
     scores = []
-    for slot, error in enumerate(per_place(evidence, nme)):
+    for slot, error in enumerate(per_box(evidence, nme)):
         scores.append(Score("landmark_nme", slot, error, error != error))
         scores.append(Score("landmarks_met", slot, float(error <= MET), error != error))
     return scores

@@ -1,6 +1,6 @@
 """Do faces stand where the layout wants them? Whoever they are: identity is judged elsewhere."""
 
-from pipeline.metric import Card, Evidence, Score, in_places, overlap
+from pipeline.metric import Card, Evidence, Score, iou, matched_to_boxes
 
 # A place is filled when the overlap of its box with a face's is at least this.
 FILLED = 0.5
@@ -35,7 +35,7 @@ CARDS = (
 def score(evidence: Evidence) -> list[Score]:
     """Overlap and recall per place; nothing without a layout."""
     scores = []
-    for slot, face in enumerate(in_places(evidence)):
+    for slot, face in enumerate(matched_to_boxes(evidence)):
         shared = _overlap(evidence, slot, int(face))
         scores.append(Score("layout_iou", slot, shared, bool(face < 0)))
         scores.append(Score("layout_recall", slot, float(shared >= FILLED), bool(face < 0)))
@@ -44,4 +44,4 @@ def score(evidence: Evidence) -> list[Score]:
 
 def _overlap(evidence: Evidence, slot: int, face: int) -> float:
     box = evidence.people[slot].box
-    return float(overlap(box, evidence.boxes)[face]) if face >= 0 and box is not None else 0.0
+    return float(iou(box, evidence.boxes)[face]) if face >= 0 and box is not None else 0.0

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from pipeline.head import pose
-from pipeline.metric import Card, Evidence, Floats, Held, Score, per_place
+from pipeline.metric import Card, Evidence, Floats, Held, Score, per_box
 
 # 98 of 100 drawn photographs are measured closer to their truth than this, and 5 of 100 faces that look straight ahead.
 MET = 5.0
@@ -73,9 +73,9 @@ CARDS = (
 
 def score(evidence: Evidence) -> list[Score]:
     """The angle, whether it is small, and its three parts, per place; nothing without a layout."""
-    errors = {"pose_error": per_place(evidence, _error)}
+    errors = {"pose_error": per_box(evidence, _error)}
     for index, angle in enumerate(ANGLES):
-        errors[f"pose_{angle}"] = per_place(evidence, partial(_part, index))
+        errors[f"pose_{angle}"] = per_box(evidence, partial(_part, index))
     scores = [Score(name, slot, e, e != e) for name, values in errors.items() for slot, e in enumerate(values)]
     return scores + [Score("pose_met", slot, float(e <= MET), e != e) for slot, e in enumerate(errors["pose_error"])]
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline import shards
 from pipeline.precision import autocast
-from pipeline.training.loop import ALONE, Ranks
+from pipeline.training.distributed import SINGLE_PROCESS, Ranks
 
 CHECKPOINT = "checkpoint.pt"
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -53,7 +53,7 @@ def fit(
     layout: torch.memory_format = torch.channels_last,
     after: Callable[[int], None] | None = None,
     data: str = "",
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     clip: float = 5.0,
 ) -> float:
     """Train `model` in place; `batch_at(i)` makes batch i on the host. Returns the seconds it took over all runs.
@@ -97,7 +97,7 @@ def launch(run: Callable[[Ranks], float], size: int) -> float:
     """
     torch.set_num_threads(1)
     if size == 1:
-        return run(ALONE)
+        return run(SINGLE_PROCESS)
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.spawn(_rank, (run, size, Path(folder)), nprocs=size)
         return float((Path(folder) / "result").read_text())

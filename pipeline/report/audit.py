@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline import shards
 from pipeline.head.model import Head
-from pipeline.metric import overlap
+from pipeline.metric import iou
 from pipeline.report.statistics import agreement
 
 Floats = NDArray[np.float64]
@@ -101,7 +101,7 @@ def _match_photo(drawn: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str
     if not drawn or not found:
         return []
     boxes = np.array([face["box"] for face in found], np.float64)
-    shared = np.stack([overlap(np.array(face["box"], np.float64), boxes) for face in drawn])
+    shared = np.stack([iou(np.array(face["box"], np.float64), boxes) for face in drawn])
     return [
         Match(found[column]["face_id"], drawn[row]["person"], found[column], drawn[row])
         for row, column in zip(*linear_sum_assignment(shared, maximize=True), strict=True)

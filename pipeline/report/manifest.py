@@ -164,7 +164,7 @@ def _parameters(weights: Path) -> dict[str, int]:
     if not weights.is_file():
         return {}
     with safe_open(weights, framework="np") as stored:
-        names = [name for name in stored.keys() if not name.startswith("blank_")]  # noqa: SIM118
+        names = [name for name in stored.keys() if not name.startswith("null_")]  # noqa: SIM118
         return {"trainable_parameters": sum(math.prod(stored.get_slice(name).get_shape()) for name in names)}
 
 

@@ -31,7 +31,7 @@ def work_out(data: Path, settings: Settings) -> Sources:
     Raises:
         MissingInput: there are no cases, or nothing was scored.
     """
-    cases = benchmark.load(data / "samples" / benchmark.FILE)
+    cases = benchmark.load_cases(data / "samples" / benchmark.CASES_FILE)
     inputs = read.inputs(data / "scores", settings)
     return Sources(
         data=data,

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import records, shards
-from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark.cases import Benchmark, Donor, Person, Pose, Wanted
+from pipeline.benchmark.build import BenchmarkSpec, LayoutSource, Pose, build_cases
+from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.head.model import Head
 from pipeline.samples import references
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.plan import Photo
-from pipeline.samples.references import Portrait
-from pipeline.settings import Samples
+from pipeline.samples.references import ReferenceCandidate
+from pipeline.settings import SamplesSettings
 
 PREFIX = "references"
 # Layouts are drawn from so many photos per number of people; more would change nothing but the time it takes.
@@ -23,7 +23,7 @@ DONORS = 500
 POSE = ["box", "yaw", "pitch", "roll", "scale", "translation", "expression"]
 
 
-def reference_rows(photos: Sequence[Photo], faces: Faces, settings: Samples) -> list[dict[str, Any]]:
+def reference_rows(photos: Sequence[Photo], faces: FaceTable, settings: SamplesSettings) -> list[dict[str, Any]]:
     """Rows of records.REFERENCES for everybody in a sample, by split, person and rank."""
     found = sorted(
         (
@@ -49,7 +49,7 @@ def write_references(rows: Sequence[dict[str, Any]], out: Path) -> None:
     shards.write(shards.path_of(out, PREFIX, task.key), table, records.REFERENCES)
 
 
-def castable(rows: Sequence[dict[str, Any]]) -> list[Person]:
+def eligible_people(rows: Sequence[dict[str, Any]]) -> list[Person]:
     """The test people with enough photos to be in the benchmark."""
     tested = (row for row in rows if row["split"] == "test")
     people = (references.person(name, list(found)) for name, found in groupby(tested, lambda row: row["identity_id"]))
@@ -57,20 +57,25 @@ def castable(rows: Sequence[dict[str, Any]]) -> list[Person]:
 
 
 def cases(
-    wanted: Wanted, people: Sequence[Person], photos: Sequence[Photo], faces: Faces, head: Head, settings: Samples
+    wanted: BenchmarkSpec,
+    people: Sequence[Person],
+    photos: Sequence[Photo],
+    faces: FaceTable,
+    head: Head,
+    settings: SamplesSettings,
 ) -> Benchmark:
     """The benchmark with these people; without enough photos of others to take layouts from it has no case."""
     donors, priors = _donors(photos, faces, "test"), _donors(photos, faces, "train")
     casts = {count: number for count, number in enumerate(settings.cases, start=1) if number}
-    return benchmark.build_cases(wanted, people, donors, priors, head, casts, settings.seeds)
+    return build_cases(wanted, people, donors, priors, head, casts, settings.seeds)
 
 
-def _portraits(photo: Photo, faces: Faces) -> list[Portrait]:
+def _portraits(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
     here = faces.rows_of(photo.photo_id)
     table = faces.table.slice(here.start, here.stop - here.start)
     rows = table.select(["face_id", "photo_id", "identity_id", "quality", "box", "yaw", "pitch"]).to_pylist()
     return [
-        Portrait(
+        ReferenceCandidate(
             face_id=row["face_id"],
             photo_id=row["photo_id"],
             identity_id=row["identity_id"],
@@ -84,7 +89,7 @@ def _portraits(photo: Photo, faces: Faces) -> list[Portrait]:
     ]
 
 
-def _donors(photos: Sequence[Photo], faces: Faces, split: str) -> list[Donor]:
+def _donors(photos: Sequence[Photo], faces: FaceTable, split: str) -> list[LayoutSource]:
     # Photo ids are hashes of content: their order is random and yet the same in every run.
     kept = sorted((photo for photo in photos if not photo.reject and photo.split == split), key=lambda p: p.photo_id)
     by_count: dict[int, list[Photo]] = {}
@@ -93,7 +98,7 @@ def _donors(photos: Sequence[Photo], faces: Faces, split: str) -> list[Donor]:
     return [_donor(photo, faces) for _, found in sorted(by_count.items()) for photo in found[:DONORS]]
 
 
-def _donor(photo: Photo, faces: Faces) -> Donor:
+def _donor(photo: Photo, faces: FaceTable) -> LayoutSource:
     here = faces.rows_of(photo.photo_id)
     rows = faces.table.slice(here.start, here.stop - here.start).select(POSE).to_pylist()
     poses = tuple(
@@ -108,4 +113,4 @@ def _donor(photo: Photo, faces: Faces) -> Donor:
         )
         for row in rows
     )
-    return Donor(photo.photo_id, photo.width, photo.height, photo.identity_ids, poses)
+    return LayoutSource(photo.photo_id, photo.width, photo.height, photo.identity_ids, poses)

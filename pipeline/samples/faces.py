@@ -17,7 +17,7 @@ VECTORS = ["box", "keypoints", "landmarks", "embedding", "shape", "expression", 
 NUMBERS = ["yaw", "pitch", "roll", "scale"]
 
 
-class Faces:
+class FaceTable:
     """The faces of all photos, sorted by photo and from left to right.
 
     Columns: FROM_FACES, `identity_id`, FROM_SHAPES, and `trouble`: why the face can be in no sample, else null.
@@ -34,7 +34,7 @@ class Faces:
         self.table = faces.append_column("identity_id", identity_id)
         for name in FROM_SHAPES:
             self.table = self.table.append_column(name, fitted[name])
-        self.table = self.table.append_column("trouble", _trouble(faces, identity_id, fitted))
+        self.table = self.table.append_column("trouble", _reject_reason(faces, identity_id, fitted))
         self.table = self.table.combine_chunks()
         self._rows = _slices(faces["photo_id"])
 
@@ -71,7 +71,7 @@ def _rows(faces: pa.Table, other: pa.Table) -> pa.ChunkedArray:
     return pc.index_in(faces["face_id"], value_set=other["face_id"])
 
 
-def _trouble(faces: pa.Table, identity_id: pa.ChunkedArray, fitted: pa.Table) -> pa.ChunkedArray:
+def _reject_reason(faces: pa.Table, identity_id: pa.ChunkedArray, fitted: pa.Table) -> pa.ChunkedArray:
     none = pa.scalar(None, pa.string())
     shape = pc.if_else(
         pc.is_null(fitted["face_id"]), "no_shape", pc.if_else(pc.is_valid(fitted["reject"]), "shape", none)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline import shards
 from pipeline.samples import captions
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.splits import assign
-from pipeline.settings import Samples
+from pipeline.settings import SamplesSettings
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Piece:
     photos: tuple[Photo, ...]
 
 
-def decide(data: Path, faces: Faces, settings: Samples, prompts: Sequence[str]) -> list[Photo]:
+def decide(data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Sequence[str]) -> list[Photo]:
     """Decide about every photo of data/crawl, in the crawl's order.
 
     Rejects, the first that holds: no_face; face (one that the faces stage rejected); no_identity; no_shape and shape
@@ -54,7 +54,7 @@ def decide(data: Path, faces: Faces, settings: Samples, prompts: Sequence[str]) 
         settings.seed,
     )
     photos = [replace(photo, split=split.get(next(iter(photo.identity_ids), ""))) for photo in photos]
-    return lonely(without_prompts(photos, prompts))
+    return reject_single_photo_people(without_prompts(photos, prompts))
 
 
 def without_prompts(photos: Iterable[Photo], prompts: Sequence[str]) -> list[Photo]:
@@ -68,7 +68,7 @@ def without_prompts(photos: Iterable[Photo], prompts: Sequence[str]) -> list[Pho
     ]
 
 
-def lonely(photos: list[Photo]) -> list[Photo]:
+def reject_single_photo_people(photos: list[Photo]) -> list[Photo]:
     """Reject training photos with a person who is in no other one, until none is left."""
     while True:
         usable = [photo for photo in photos if photo.reject is None]
@@ -83,7 +83,7 @@ def lonely(photos: list[Photo]) -> list[Photo]:
         photos = [replace(photo, reject="only_photo") if photo.photo_id in bad else photo for photo in photos]
 
 
-def tasks(photos: Sequence[Photo], faces: Faces, settings: Samples) -> dict[str, list[shards.Task]]:
+def tasks(photos: Sequence[Photo], faces: FaceTable, settings: SamplesSettings) -> dict[str, list[shards.Task]]:
     """The shards to make, by kind: train, validation, test and rejected."""
     code = shards.code_version("pipeline/samples")
     numbers = faces.numbers()
@@ -95,12 +95,12 @@ def tasks(photos: Sequence[Photo], faces: Faces, settings: Samples) -> dict[str,
     return found
 
 
-def _read(path: Path, faces: Faces) -> list[Photo]:
+def _read(path: Path, faces: FaceTable) -> list[Photo]:
     rows = shards.read(path, ["photo_id", "width", "height", "caption"]).to_pylist()
     return [_photo(row, str(path), faces) for row in rows]
 
 
-def _photo(row: dict, path: str, faces: Faces) -> Photo:
+def _photo(row: dict, path: str, faces: FaceTable) -> Photo:
     here = faces.rows_of(row["photo_id"])
     found = faces.table.slice(here.start, here.stop - here.start)
     names = [name for name in found["identity_id"].to_pylist() if name is not None]
@@ -119,7 +119,7 @@ def _pieces(photos: Sequence[Photo], size: int) -> Iterable[Piece]:
         yield from (Piece(crawl, kind, tuple(piece)) for piece in shards.chunks(members, size))
 
 
-def _digest(photo: Photo, faces: Faces, numbers: NDArray[np.float32]) -> str:
+def _digest(photo: Photo, faces: FaceTable, numbers: NDArray[np.float32]) -> str:
     rows = faces.rows_of(photo.photo_id)
     names = faces.table["face_id"].slice(rows.start, rows.stop - rows.start).to_pylist()
     text = repr((photo.photo_id, photo.caption, photo.identity_ids, photo.split, photo.reject, names))

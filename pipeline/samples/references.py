@@ -13,7 +13,7 @@ DEGREES_PER_GRADE = 60.0
 
 
 @dataclass(frozen=True)
-class Portrait:
+class ReferenceCandidate:
     """What is known of a person's face in one photo."""
 
     face_id: str
@@ -26,10 +26,10 @@ class Portrait:
     alone: bool  # nobody else is in the photo
 
 
-def rank(portraits: Sequence[Portrait]) -> list[Portrait]:
+def rank(portraits: Sequence[ReferenceCandidate]) -> list[ReferenceCandidate]:
     """A person's photos, best first: the best one, then each time good quality in a pose that is not there yet."""
     left = sorted(portraits, key=lambda portrait: portrait.face_id)
-    ranked: list[Portrait] = []
+    ranked: list[ReferenceCandidate] = []
     while left:
         best = max(left, key=lambda portrait: _worth(portrait, ranked))
         ranked.append(best)
@@ -37,7 +37,7 @@ def rank(portraits: Sequence[Portrait]) -> list[Portrait]:
     return ranked
 
 
-def rows(portraits: Sequence[Portrait], split: str, references: int) -> list[dict[str, Any]]:
+def rows(portraits: Sequence[ReferenceCandidate], split: str, references: int) -> list[dict[str, Any]]:
     """Rows of records.REFERENCES for one person. Nothing is held out of the training split.
 
     Elsewhere at most half of the photos are references, so that there are always photos to score against.
@@ -70,7 +70,7 @@ def person(identity_id: str, found: Sequence[dict[str, Any]]) -> Person | None:
     return Person(identity_id, references, held_out[1:], held_out[0])
 
 
-def _worth(portrait: Portrait, ranked: Sequence[Portrait]) -> float:
+def _worth(portrait: ReferenceCandidate, ranked: Sequence[ReferenceCandidate]) -> float:
     turns = [np.hypot(portrait.yaw - other.yaw, portrait.pitch - other.pitch) for other in ranked]
     novelty = min(turns, default=0.0) / DEGREES_PER_GRADE
     # Small faces carry less than their quality says; 112 pixels are what a recogniser looks at.

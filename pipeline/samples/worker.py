@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import shards
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.plan import Photo, Piece
 
 
@@ -15,7 +15,7 @@ class SampleWorker:
     """Joins the photos of a task with their faces and writes their shard."""
 
     def __init__(self, data: Path) -> None:
-        self._faces, self._out = Faces(data), data / "samples"
+        self._faces, self._out = FaceTable(data), data / "samples"
 
     def __call__(self, task: shards.Task) -> None:
         piece: Piece = task.inputs

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from pipeline import records, shards
 from pipeline.errors import MissingInput
-from pipeline.settings import Shapes
+from pipeline.settings import ShapesSettings
 
 Names = NDArray[np.object_]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceBatch:
     """The faces of some whole identities, sorted by identity and face; all columns of one length N."""
 
     face_id: Names
@@ -25,9 +25,9 @@ class Faces:
     identity_id: Names
     landmarks: NDArray[np.float32]  # (N, 136), NaN where there are none
 
-    def take(self, rows: NDArray) -> "Faces":
+    def take(self, rows: NDArray) -> "FaceBatch":
         """Some of the faces, by number or mask."""
-        return Faces(self.face_id[rows], self.photo_id[rows], self.identity_id[rows], self.landmarks[rows])
+        return FaceBatch(self.face_id[rows], self.photo_id[rows], self.identity_id[rows], self.landmarks[rows])
 
     def fingerprint(self) -> str:
         """Changes with any face, identity or landmark."""
@@ -35,7 +35,7 @@ class Faces:
         return hashlib.sha256(names.encode() + self.landmarks.tobytes()).hexdigest()[:16]
 
 
-def faces_with_identity(faces_folder: Path, identities_folder: Path) -> Faces:
+def faces_with_identity(faces_folder: Path, identities_folder: Path) -> FaceBatch:
     """Every face that has an identity, with its landmarks, sorted by identity and face."""
     identities = shards.read_all(identities_folder, "faces", ["face_id", "identity_id"])
     identities = identities.filter(pc.is_valid(identities["identity_id"])).sort_by(
@@ -48,7 +48,7 @@ def faces_with_identity(faces_folder: Path, identities_folder: Path) -> Faces:
             f"{rows.null_count} faces of {identities_folder} are not in {faces_folder}: run the identities stage again"
         )
     found = found.take(rows)
-    return Faces(
+    return FaceBatch(
         face_id=found["face_id"].to_numpy(),
         photo_id=found["photo_id"].to_numpy(),
         identity_id=identities["identity_id"].to_numpy(),
@@ -56,7 +56,7 @@ def faces_with_identity(faces_folder: Path, identities_folder: Path) -> Faces:
     )
 
 
-def tasks(faces: Faces, settings: Shapes, head: Path) -> list[shards.Task]:
+def tasks(faces: FaceBatch, settings: ShapesSettings, head: Path) -> list[shards.Task]:
     """One task per bucket of identities. Landmarks travel with it: 544 bytes per face."""
     code = shards.code_version("pipeline/shapes", "pipeline/head")
     model = shards.file_fingerprint([head])

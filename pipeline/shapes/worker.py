@@ -15,8 +15,8 @@ from pipeline.head import pose
 from pipeline.head.camera import Camera
 from pipeline.head.fit import Fit, basis_of, eye_distance, fit
 from pipeline.head.model import Head, load_head
-from pipeline.settings import Shapes
-from pipeline.shapes.faces import Faces, batches, numbers
+from pipeline.settings import ShapesSettings
+from pipeline.shapes.faces import FaceBatch, batches, numbers
 from pipeline.shapes.light import TERMS, LightFitter
 
 PREFIX = "shapes"
@@ -27,14 +27,14 @@ MIN_EYE_DISTANCE = 2.0  # pixels; below, the points are not a face's
 class ShapeWorker:
     """Fits the head to the faces of a task and writes their shard."""
 
-    def __init__(self, settings: Shapes, head: Path, crawl: Path, out: Path) -> None:
+    def __init__(self, settings: ShapesSettings, head: Path, crawl: Path, out: Path) -> None:
         self._settings, self._crawl, self._out = settings, crawl, out
         self._head = load_head(head)
         self._basis = basis_of(self._head)
         self._light = LightFitter(self._head)
 
     def __call__(self, task: shards.Task) -> None:
-        faces: Faces = task.inputs
+        faces: FaceBatch = task.inputs
         points = faces.landmarks.astype(np.float64).reshape(-1, records.POINTS, 2)
         usable = np.isfinite(points).all(axis=(1, 2)) & (eye_distance(points) >= MIN_EYE_DISTANCE)
         tables = [self._table(faces.take(~usable), None)] if not usable.all() else []
@@ -46,7 +46,7 @@ class ShapeWorker:
         table = pa.concat_tables(tables).sort_by([("identity_id", "ascending"), ("face_id", "ascending")])
         shards.write(shards.path_of(self._out, PREFIX, task.key), self._lit(table, faces), schema(self._head))
 
-    def _table(self, faces: Faces, fitted: Fit | None) -> pa.Table:
+    def _table(self, faces: FaceBatch, fitted: Fit | None) -> pa.Table:
         values = _columns(fitted, faces, self._settings) if fitted else {}
         columns = {"face_id": faces.face_id, "identity_id": faces.identity_id} | values
         if fitted is None:
@@ -57,7 +57,7 @@ class ShapeWorker:
             {name: columns.get(name, pa.nulls(length, wanted.field(name).type)) for name in wanted.names}
         ).cast(wanted)
 
-    def _lit(self, table: pa.Table, faces: Faces) -> pa.Table:
+    def _lit(self, table: pa.Table, faces: FaceBatch) -> pa.Table:
         """The table with its light filled in, from the photos."""
         photo_of = dict(zip(faces.face_id, faces.photo_id, strict=True))
         lights: dict[str, NDArray] = {}
@@ -96,7 +96,7 @@ def photos(crawl: Path, wanted: set[str]) -> Iterator[tuple[str, images.Pixels]]
         raise MissingInput(f"{len(left)} photos with faces are not in {crawl} ({min(left)}, say): run the crawl again")
 
 
-def _columns(fitted: Fit, faces: Faces, settings: Shapes) -> dict[str, pa.Array | list | NDArray]:
+def _columns(fitted: Fit, faces: FaceBatch, settings: ShapesSettings) -> dict[str, pa.Array | list | NDArray]:
     turned = pose.angles(fitted.rotation).astype(np.float32)
     far = fitted.residual > settings.max_residual
     return {

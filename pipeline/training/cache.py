@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline import method, shards
 from pipeline.backbone.batch import Reference
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import load
 from pipeline.backbone.references import cut
 from pipeline.errors import storage_error
@@ -32,13 +33,13 @@ CAPTIONS_AT_ONCE = 128
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def photo_tasks(samples: list[Path], models: Models) -> list[shards.Task]:
+def latent_tasks(samples: list[Path], models: Models) -> list[shards.Task]:
     """One task per samples shard: its latents and texts."""
     made_by = shards.directory_fingerprint(models.backbone), shards.code_version("pipeline/backbone/load")
     return [shards.Task(shards.fingerprint("photos", path.name, *made_by), path) for path in samples]
 
 
-def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Task]:
+def feature_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Task]:
     """One task per samples shard: the features of its faces, as the method `name` reads them."""
     made_by = (
         shards.directory_fingerprint(models.recogniser_a),
@@ -51,23 +52,23 @@ def face_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Ta
             "pipeline/backbone/references",
             str(method.source(name)),
         ),
-        *_canvas_made_by(models, name),
+        *_control_made_by(models, name),
     )
     return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]
 
 
-def _canvas_made_by(models: Models, name: str) -> tuple[str, ...]:
-    if not method.find(name)[0].canvas_channels:
+def _control_made_by(models: Models, name: str) -> tuple[str, ...]:
+    if not method.find(name)[0].control_channels:
         return ()
     return shards.file_fingerprint([Path(models.head)]), shards.code_version("pipeline/head")
 
 
-def entry(key: str, folder: Path = FOLDER) -> Path:
+def entry_path(key: str, folder: Path = FOLDER) -> Path:
     """Where the cache entry `key` lies."""
     return folder / key
 
 
-def kept(path: Path, columns: list[str]) -> pa.Table:
+def kept_rows(path: Path, columns: list[str]) -> pa.Table:
     """The rows of a samples shard that were not rejected; an entry's rows are these."""
     table = shards.read(path, [*columns, "reject"])
     return table.filter(pc.is_null(table["reject"])).select(columns)
@@ -75,15 +76,15 @@ def kept(path: Path, columns: list[str]) -> pa.Table:
 
 def unfinished(tasks: list[shards.Task], folder: Path = FOLDER) -> list[shards.Task]:
     """The tasks whose entry does not exist yet."""
-    return [task for task in tasks if not entry(task.key, folder).exists()]
+    return [task for task in tasks if not entry_path(task.key, folder).exists()]
 
 
 def read(key: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
     """The arrays of an entry, memory-mapped."""
-    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry(key, folder).glob("*.npy"))}
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry_path(key, folder).glob("*.npy"))}
 
 
-class PhotoWorker:
+class LatentWorker:
     """Computes latents and texts of samples shards.
 
     An entry holds `moments-<w>x<h>` (n, 2C, h, w), mean and deviation of the latents of the photos of a size in the
@@ -95,7 +96,7 @@ class PhotoWorker:
         self._folder = folder
 
     def __call__(self, task: shards.Task) -> int:
-        table = kept(task.inputs, ["image", "width", "height", "caption"])
+        table = kept_rows(task.inputs, ["image", "width", "height", "caption"])
         images = table["image"].combine_chunks().field("bytes")
         sizes = list(zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True))
         arrays = self._texts(table["caption"].to_pylist())
@@ -123,40 +124,40 @@ class PhotoWorker:
         return arrays | ({"pooled": torch.cat(pooled).half().cpu().numpy()} if pooled else {})
 
 
-class FaceWorker:
+class FeatureWorker:
     """Computes what a method reads of samples shards beside latents and texts.
 
-    Features of all faces, in the order of the rows and their faces; and `canvas-<width>x<height>` (photos, H, W, C) of
+    Features of all faces, in the order of the rows and their faces; and `control-<width>x<height>` (photos, H, W, C) of
     the photos of each size, in the order of the rows, where the method paints one.
     """
 
     def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
-        self._frozen = method.Frozen(models)
+        self._frozen = FrozenEncoders(models)
         self._method, _ = method.find(name)
         self._folder = folder
 
     def __call__(self, task: shards.Task) -> int:
-        rows = kept(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
+        rows = kept_rows(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
         references = [reference for row in rows for reference in _references(row)]
         features = self._method.encode(self._frozen, references)
         arrays = {name: value.astype(np.float16) for name, value in features.items()}
-        if self._method.canvas_channels:
-            arrays |= self._canvases(rows)
+        if self._method.control_channels:
+            arrays |= self._control_images(rows)
         write(task.key, arrays, self._folder)
         return len(references)
 
-    def _canvases(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    def _control_images(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
         found: dict[str, list[Pixels]] = {}
         for row in rows:
             people = [in_photo(face) for face in row["faces"]]
-            painted = self._method.paint(self._frozen.head, people, (row["height"], row["width"]))
-            found.setdefault(canvas_name((row["width"], row["height"])), []).append(painted)
-        return {name: np.stack(canvases) for name, canvases in found.items()}
+            painted = self._method.render_control(self._frozen.head, people, (row["height"], row["width"]))
+            found.setdefault(control_name((row["width"], row["height"])), []).append(painted)
+        return {name: np.stack(control_images) for name, control_images in found.items()}
 
 
-def canvas_name(size: tuple[int, int]) -> str:
-    """The array of the canvases of photos of a width and height."""
-    return f"canvas-{size[0]}x{size[1]}"
+def control_name(size: tuple[int, int]) -> str:
+    """The array of the control images of photos of a width and height."""
+    return f"control-{size[0]}x{size[1]}"
 
 
 def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
@@ -166,13 +167,13 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
         StorageError: no space or no permission.
     """
     temporary = folder / f".{key}{shards.TEMPORARY}-{os.getpid()}"
-    if entry(key, folder).exists():  # another run made it meanwhile
+    if entry_path(key, folder).exists():  # another run made it meanwhile
         return
     try:
         temporary.mkdir(parents=True)
         for name, value in arrays.items():
             np.save(temporary / f"{name}.npy", value)
-        temporary.rename(entry(key, folder))
+        temporary.rename(entry_path(key, folder))
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise storage_error(error) or error from error

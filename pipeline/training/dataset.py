@@ -8,7 +8,6 @@ from the target photo. All photos of a batch have one size.
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import shards
-from pipeline.backbone.batch import Batch, Floats, Places, Text, collate
+from pipeline.backbone.batch import HALF_PIXEL, Batch, Floats, Places, Text, collate
 from pipeline.errors import MissingInput
 from pipeline.method import Method, Phase
+from pipeline.shards import training_shards
 from pipeline.training import cache
 
 COLUMNS = ["photo_id", "width", "height", "faces"]
 # Streams of random numbers that one step draws from.
 REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS, COUNT = range(7)
-EDGE = 0.5  # fractions count from the edge of a picture, landmarks in pixels from the middle of the first one
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class TrainingSet:
         found = [
             row
             for number, path in enumerate(training_shards(folder))
-            for row in self._located(number, cache.kept(path, COLUMNS).to_pylist())
+            for row in self._located(number, cache.kept_rows(path, COLUMNS).to_pylist())
         ]
         # by id: what is trained must not follow from the names of shards, which change with any line of code
         for row in sorted(found, key=lambda row: row["photo_id"]):
@@ -135,17 +134,17 @@ class TrainingSet:
             [self._choose(face, phase.references, draw) for face in self.photos[photo].faces]
             for photo, draw in zip(photos, draws, strict=True)
         ]
-        names = tuple(method.blank)
+        names = tuple(method.null_features)
         features = [[[self._features_of(face, names) for face in each] for each in row] for row in chosen]
-        people = collate(features, method.blank)
+        people = collate(features, method.null_features)
         no_text, no_faces = _drops(phase, draws)
         moments = torch.from_numpy(np.stack([self._moments(photo) for photo in photos]))
         batch = Batch(
             text=self._text(photos).where(no_text, empty),
-            people=people.where(no_faces, method.blank),
+            people=people.where(no_faces, method.null_features),
             size=(moments.shape[2], moments.shape[3]),
             places=self._places(photos, people.given.shape[1]),
-            canvas=self._canvas(photos) if method.canvas_channels else None,
+            control_image=self._control_image(photos) if method.control_channels else None,
         )
         return Example(batch, moments, self._embeddings(photos, people.given.shape[1]))
 
@@ -169,9 +168,9 @@ class TrainingSet:
         photo = self.photos[index]
         return self._seen[photo.moments[0]][f"moments-{photo.size[0]}x{photo.size[1]}"][photo.moments[1]]
 
-    def _canvas(self, photos: Sequence[int]) -> Tensor:
+    def _control_image(self, photos: Sequence[int]) -> Tensor:
         """(B, C, H, W) in [0, 1]."""
-        found = [self._features[entry][cache.canvas_name(size)][row] for size, (entry, row) in self._places_in(photos)]
+        found = [self._features[entry][cache.control_name(size)][row] for size, (entry, row) in self._places_in(photos)]
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
 
     def _places_in(self, photos: Sequence[int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -192,45 +191,10 @@ class TrainingSet:
         return Places(torch.from_numpy(boxes).float(), torch.from_numpy(landmarks).float())
 
 
-class Order:
-    """Which photos make up step k of a phase: epochs of shuffled photos, cut into batches of one size.
-
-    Any step is found without walking through those before it. The last batch of a size wraps round.
-    """
-
-    def __init__(
-        self, photos: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int, seed: Sequence[int]
-    ) -> None:
-        self._buckets = [
-            [photo for photo, found in zip(photos, sizes, strict=True) if found == size] for size in sorted(set(sizes))
-        ]
-        self._batch, self._seed = batch, list(seed)
-        self._plan = [number for number, bucket in enumerate(self._buckets) for _ in range(-(-len(bucket) // batch))]
-        self._epoch = lru_cache(maxsize=1)(self._shuffle)
-
-    def at(self, step: int) -> list[int]:
-        """The photos of a step, as many as a batch has."""
-        return self._epoch(step // len(self._plan))[step % len(self._plan)]
-
-    def _shuffle(self, epoch: int) -> list[list[int]]:
-        draw = np.random.default_rng([*self._seed, epoch])
-        batches = [part for bucket in self._buckets for part in self._cut(draw.permutation(bucket))]
-        return [batches[index] for index in draw.permutation(len(batches))]
-
-    def _cut(self, photos: NDArray[Any]) -> list[list[int]]:
-        count = -(-len(photos) // self._batch)
-        return np.resize(photos, (count, self._batch)).tolist()
-
-
-def training_shards(folder: Path) -> list[Path]:
-    """The shards of the training split, sorted by name."""
-    return shards.paths(folder, "train")
-
-
 def _face(row: dict[str, Any], photo: int, size: tuple[int, int], place: tuple[int, int], reference: bool) -> Face:
     extent = np.array(size, np.float32)
     box = np.asarray(row["box"], np.float32).reshape(2, 2) / extent
-    landmarks = (np.asarray(row["landmarks"], np.float32).reshape(-1, 2) + EDGE) / extent
+    landmarks = (np.asarray(row["landmarks"], np.float32).reshape(-1, 2) + HALF_PIXEL) / extent
     embedding = np.asarray(row["embedding"], np.float32)
     return Face(row["identity_id"], photo, place, box.reshape(4), landmarks, embedding, reference)
 

@@ -30,21 +30,21 @@ def close_up(example: Example, draws: Sequence[np.random.Generator]) -> Example:
         example.batch,
         size=half,
         places=_moved(places, corners, size, half),
-        canvas=_cut(example.batch.canvas, corners, size, half),
+        control_image=_cut(example.batch.control_image, corners, size, half),
     )
     return Example(batch, torch.stack(cut), example.embeddings)
 
 
 def _cut(
-    canvas: Tensor | None, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]
+    control_image: Tensor | None, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]
 ) -> Tensor | None:
-    """The windows of a canvas that has several pixels to a cell."""
-    if canvas is None:
+    """The windows of a control image that has several pixels to a cell."""
+    if control_image is None:
         return None
-    factor = canvas.shape[-1] // size[1]
+    factor = control_image.shape[-1] // size[1]
     window = slice(0, half[0] * factor), slice(0, half[1] * factor)
     return torch.stack(
-        [each[:, y * factor :, x * factor :][:, *window] for each, (x, y) in zip(canvas, corners, strict=True)]
+        [each[:, y * factor :, x * factor :][:, *window] for each, (x, y) in zip(control_image, corners, strict=True)]
     )
 
 

@@ -18,12 +18,12 @@ from pipeline import actors
 from pipeline.errors import ClusterError, LikenessError
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Plan
+    from pipeline.training.loop import TrainingPlan
 
 POLL_SECONDS = 2.0
 
 
-def launch(plan: "Plan") -> None:
+def launch(plan: "TrainingPlan") -> None:
     """Train on `plan.train.ranks` workers of the Ray that is connected to, or of a local one.
 
     Raises:
@@ -60,7 +60,8 @@ def _rank(config: dict[str, Any]) -> None:
     os.chdir(config["folder"])
     from torch import distributed
 
-    from pipeline.training.loop import Ranks, fit
+    from pipeline.training.distributed import Ranks
+    from pipeline.training.loop import fit
 
     fit(pickle.loads(config["plan"]), Ranks(distributed.get_rank(), distributed.get_world_size()))
 
@@ -75,7 +76,7 @@ def _cause(error: BaseException) -> LikenessError | None:
 
 
 @contextmanager
-def _progress(plan: "Plan") -> Iterator[None]:
+def _progress(plan: "TrainingPlan") -> Iterator[None]:
     """Show images seen while the ranks, whose output Ray keeps to itself, write their journal."""
     done, begun = threading.Event(), time.time()
     with tqdm(total=plan.train.images, desc=f"train {plan.method}", unit="image", mininterval=1.0) as bar:

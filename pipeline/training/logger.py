@@ -18,7 +18,7 @@ EVERY = 20  # steps per line
 CURVE = "curve.csv"
 
 
-class Journal:
+class TrainingLogger:
     """Means of the loss terms over EVERY steps, written by the first rank only; one journal per phase."""
 
     def __init__(self, folder: Path, writes: bool, images: int) -> None:
@@ -33,7 +33,7 @@ class Journal:
         if self._live:
             self._live.step = len(self._lines)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "TrainingLogger":
         return self
 
     def __exit__(

@@ -14,41 +14,44 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from pipeline import method as contract
 from pipeline import sampler, shards
 from pipeline.backbone import load
-from pipeline.backbone.batch import moved
+from pipeline.backbone.batch import to_device
+from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.backbone.timesteps import FOCUS, stratified_timesteps
 from pipeline.errors import TrainingError
 from pipeline.images import Pixels, from_unit
-from pipeline.method import Dropout, Given, Phase
+from pipeline.method import Dropout, NoisyBatch, Phase
 from pipeline.precision import autocast
-from pipeline.settings import Models, Train
+from pipeline.settings import Models, TrainSettings
+from pipeline.shards import training_shards
 from pipeline.training import dataset
+from pipeline.training.batch_sampler import BucketBatchSampler
+from pipeline.training.distributed import SINGLE_PROCESS, Ranks
 from pipeline.training.face_crops import close_up
-from pipeline.training.logger import EVERY, Journal
+from pipeline.training.logger import EVERY, TrainingLogger
 from pipeline.weights import checkpoint
 
 WARM_UP = 0.05  # of a phase's steps
 CLIP = 1.0  # norm of the gradient
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 0.01
-# Where a face takes its details, as shares of the schedule (reports/decisions/methods-and-training.md).
-FOCUS = (0.1, 0.5)
 PREVIEWS = 4  # per phase
-PREVIEW = sampler.Sampling(steps=10, guidance=3.0)
+PREVIEW = sampler.SamplerSettings(steps=10, guidance=3.0)
 # A step, whatever the method: fewest and most people that its phase shows, and how many such steps came before.
-Place = tuple[int, int, int]
+StepKey = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Everything that a rank needs to know; small and picklable."""
 
     method: str
     models: Models
-    train: Train
+    train: TrainSettings
     samples: Path  # data/samples
     photo_keys: tuple[str, ...]  # cache entries, one per training shard
     face_keys: tuple[str, ...]
@@ -66,23 +69,7 @@ class Plan:
         return shards.fingerprint(self.method, settings, budget, self.photo_keys, self.face_keys, code)
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """This process among those that train together."""
-
-    rank: int = 0
-    size: int = 1
-
-    def sum(self, values: Tensor) -> None:
-        """Add up `values` over all ranks, in place."""
-        if self.size > 1:
-            distributed.all_reduce(values)
-
-
-ALONE = Ranks()
-
-
-def fit(plan: Plan, ranks: Ranks = ALONE) -> None:
+def fit(plan: TrainingPlan, ranks: Ranks = SINGLE_PROCESS) -> None:
     """Train one method from where its last checkpoint stands, and write its weights, card and measurements.
 
     Raises:
@@ -126,22 +113,22 @@ class Trainer:
 
     TERMS = 8  # room for loss terms in the shared buffer
 
-    def __init__(self, plan: Plan, ranks: Ranks) -> None:
+    def __init__(self, plan: TrainingPlan, ranks: Ranks) -> None:
         torch.set_num_threads(1)  # two ranks of one thread use two cores; spinning threads of several processes do not
         self.plan, self.ranks = plan, ranks
         if plan.train.batch % ranks.size:
             raise TrainingError(f"train.batch {plan.train.batch} cannot be shared evenly by {ranks.size} ranks")
         self.backbone = load.load(plan.models.backbone)
         torch.manual_seed(plan.train.seed)
-        frozen = contract.Frozen(plan.models, self.backbone)
+        frozen = FrozenEncoders(plan.models, self.backbone)
         self.method = checkpoint.create(plan.method, self.backbone, frozen)
         self.method.to(self.backbone.device).attach(self.backbone.unet)
         self.method.prepare(frozen)
-        self.empty = moved(self.backbone.encode_text([""]), torch.device("cpu"))  # examples are put together there
+        self.empty = to_device(self.backbone.encode_text([""]), torch.device("cpu"))  # examples are put together there
         self.data = dataset.TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)
         self.phases = self.method.phases()
         self.steps = phase_steps(plan.train.images // plan.train.batch, [phase.share for phase in self.phases])
-        self.starts = starts([phase.people for phase in self.phases], self.steps)
+        self.starts = earlier_steps([phase.people for phase in self.phases], self.steps)
         self.checkpoint = checkpoint.Checkpoint(plan.out / "checkpoint.safetensors", plan.fingerprint)
         self.seconds, self._started = 0.0, time.monotonic()
         self.last: dict[str, float] = {}
@@ -160,17 +147,17 @@ class Trainer:
     def run(self, number: int, phase: Phase, start: int) -> None:
         """Train one phase from step `start`."""
         if start == 0:
-            self.method.enter(phase)
-        self.method.begin(phase)
+            self.method.on_phase_start(phase)
+        self.method.on_phase_resume(phase)
         parameters, optimiser = self._optimiser(phase)
         gradients = Gradients(parameters, self.TERMS)
         eligible = self.data.eligible(phase.people)
         sizes = [self.data.photos[photo].size for photo in eligible]
-        order = dataset.Order(eligible, sizes, self.plan.train.batch, [self.plan.train.seed, *phase.people])
+        order = BucketBatchSampler(eligible, sizes, self.plan.train.batch, [self.plan.train.seed, *phase.people])
         before = sum(self.steps[:number]) * self.plan.train.batch
-        with Journal(self.plan.out, self.ranks.rank == 0, before + start * self.plan.train.batch) as journal:
+        with TrainingLogger(self.plan.out, self.ranks.rank == 0, before + start * self.plan.train.batch) as journal:
             for step in range(start, self.steps[number]):
-                rate = schedule(step, self.steps[number])
+                rate = learning_rate_factor(step, self.steps[number])
                 for group in optimiser.param_groups:
                     group["lr"] = self.plan.train.learning_rate * group["factor"] * rate
                 place = (*phase.people, self.starts[number] + step)
@@ -191,7 +178,7 @@ class Trainer:
         seconds = self.seconds + time.monotonic() - self._started
         plan, seen = self.plan, sum(self.steps) * self.plan.train.batch
         counts = {phase.name: contract.parameters(self.method, phase) for phase in self.phases}
-        shown = shards.fingerprint(*(path.name for path in dataset.training_shards(plan.samples)))
+        shown = shards.fingerprint(*(path.name for path in training_shards(plan.samples)))
         origin = checkpoint.Origin(plan.method, plan.fingerprint, shown, plan.models, plan.train, seen, counts)
         checkpoint.save(plan.out, self.method, checkpoint.card(self.method, origin))
         measured = {
@@ -204,11 +191,11 @@ class Trainer:
         shards.write_metrics(plan.out, measured)
         self.checkpoint.remove()
 
-    def _step(self, phase: Phase, place: Place, photos: list[int], gradients: Gradients) -> dict[str, float]:
+    def _step(self, phase: Phase, place: StepKey, photos: list[int], gradients: Gradients) -> dict[str, float]:
         """Gradients and loss terms of one step, the mean over all ranks."""
         gradients.buffer.zero_()
         self.method.train()
-        torch.manual_seed(number_of(self._seed(place, dataset.LAYERS, self.ranks.rank)))
+        torch.manual_seed(torch_seed(self._seed(place, dataset.LAYERS, self.ranks.rank)))
         with autocast(self.backbone.device, self.plan.train.half):
             terms = self.method.objective(phase, self._given(phase, place, photos))
         torch.stack(list(terms.values())).sum().backward()
@@ -226,7 +213,7 @@ class Trainer:
             )
         return found
 
-    def _given(self, phase: Phase, place: Place, photos: list[int]) -> Given:
+    def _given(self, phase: Phase, place: StepKey, photos: list[int]) -> NoisyBatch:
         """This rank's slice of a batch, with noise."""
         mine = slice(self.ranks.rank, None, self.ranks.size)
         seeds = [self._seed(place, dataset.REFERENCES, row) for row in range(len(photos))]
@@ -234,15 +221,15 @@ class Trainer:
         example = self.data.example(photos[mine], shown, self.method, self.empty, seeds[mine])
         if self._close_up_due(phase, place):
             example = close_up(example, [np.random.default_rng([*seed, dataset.CLOSE_UPS]) for seed in seeds[mine]])
-        example = moved(example, self.backbone.device)
+        example = to_device(example, self.backbone.device)
         size = len(photos), self.backbone.channels, *example.batch.size
         mean, deviation = example.moments.chunk(2, dim=1)
         latents = mean + deviation * self._normal(place, dataset.LATENT, size)[mine]
         noise = self._normal(place, dataset.NOISE, size)[mine]
-        times = spread_times(len(photos), self.backbone.steps, FOCUS, self._generator(place, dataset.TIMES))
+        times = stratified_timesteps(len(photos), self.backbone.steps, FOCUS, self._generator(place, dataset.TIMES))
         times = times[mine].to(self.backbone.device)
         noisy = self.backbone.noisy(latents, noise, times)
-        return Given(
+        return NoisyBatch(
             batch=example.batch,
             latents=latents,
             noisy=noisy,
@@ -254,12 +241,12 @@ class Trainer:
             backbone=self.backbone,
         )
 
-    def _close_up_due(self, phase: Phase, place: Place) -> bool:
+    def _close_up_due(self, phase: Phase, place: StepKey) -> bool:
         """Whether a step shows close-ups; in photos of several people everybody is wanted."""
         lot = np.random.default_rng(self._seed(place, dataset.CLOSE_UPS)).random()
         return phase.people[1] == 1 and lot < self.plan.train.close_ups
 
-    def _references(self, phase: Phase, place: Place) -> int:
+    def _references(self, phase: Phase, place: StepKey) -> int:
         """How many photos of each person a step shows: drawing may give any number of them."""
         draw = np.random.default_rng(self._seed(place, dataset.COUNT))
         return int(draw.integers(1, phase.references, endpoint=True))
@@ -285,7 +272,7 @@ class Trainer:
 
     def _save(self, phase: int, step: int, optimiser: torch.optim.Optimizer) -> None:
         seconds = self.seconds + time.monotonic() - self._started
-        state = checkpoint.State(self.method.state_dict(), checkpoint.state_of(optimiser), phase, step, seconds)
+        state = checkpoint.TrainingState(self.method.state_dict(), checkpoint.state_of(optimiser), phase, step, seconds)
         self.checkpoint.write(state)
 
     def _preview(self, phase: Phase, eligible: Sequence[int]) -> Pixels:
@@ -294,18 +281,18 @@ class Trainer:
         photos = [photo for photo in eligible if self.data.photos[photo].size == size][: self.plan.train.preview_images]
         seeds = [[self.plan.train.seed, photo] for photo in photos]
         still = replace(phase, dropout=Dropout(0.0, 0.0, 0.0))
-        example = moved(self.data.example(photos, still, self.method, self.empty, seeds), self.backbone.device)
+        example = to_device(self.data.example(photos, still, self.method, self.empty, seeds), self.backbone.device)
         batch = replace(example.batch, places=None)
-        images = sampler.draw(self.backbone, self.method, batch, photos, PREVIEW)
+        images = sampler.sample(self.backbone, self.method, batch, photos, PREVIEW)
         return from_unit(torch.cat(list(images), dim=2).permute(1, 2, 0).cpu().numpy())
 
-    def _seed(self, place: Place, stream: int, row: int = 0) -> list[int]:
+    def _seed(self, place: StepKey, stream: int, row: int = 0) -> list[int]:
         return [self.plan.train.seed, *place, stream, row]
 
-    def _generator(self, place: Place, stream: int) -> torch.Generator:
-        return torch.Generator().manual_seed(number_of(self._seed(place, stream)))
+    def _generator(self, place: StepKey, stream: int) -> torch.Generator:
+        return torch.Generator().manual_seed(torch_seed(self._seed(place, stream)))
 
-    def _normal(self, place: Place, stream: int, size: tuple[int, ...]) -> Tensor:
+    def _normal(self, place: StepKey, stream: int, size: tuple[int, ...]) -> Tensor:
         """Noise of the whole batch, so that a photo's noise does not depend on the number of ranks."""
         return torch.randn(size, generator=self._generator(place, stream)).to(self.backbone.device)
 
@@ -316,13 +303,13 @@ def phase_steps(total: int, shares: Sequence[float]) -> list[int]:
     return [*steps, total - sum(steps)] if shares else []
 
 
-def starts(people: Sequence[tuple[int, int]], steps: Sequence[int]) -> list[int]:
+def earlier_steps(people: Sequence[tuple[int, int]], steps: Sequence[int]) -> list[int]:
     """How many steps on photos of as many people came before each phase: methods cut their budget differently."""
     earlier = [list(zip(people, steps, strict=True))[:number] for number in range(len(people))]
     return [sum(count for shown, count in before if shown == now) for now, before in zip(people, earlier, strict=True)]
 
 
-def schedule(step: int, steps: int) -> float:
+def learning_rate_factor(step: int, steps: int) -> float:
     """Factor of the learning rate: a short linear rise, then a cosine to zero."""
     rise = max(WARM_UP * steps, 1.0)
     if step < rise:
@@ -335,23 +322,7 @@ def preview_due(step: int, steps: int) -> bool:
     return (step + 1) * PREVIEWS // steps > step * PREVIEWS // steps
 
 
-def spread_times(count: int, steps: int, focus: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """Timesteps (count,) of a schedule of `steps`: half from all over it, half from within the shares `focus` of it.
-
-    Either half has one time in each of its equal parts: less variance than independent ones.
-    """
-    within = count // 2
-    everywhere, focused = _spread(count - within, generator), _spread(within, generator)
-    times = torch.cat([everywhere, focus[0] + focused * (focus[1] - focus[0])]) * steps
-    return times[torch.randperm(count, generator=generator)].long().clamp(max=steps - 1)
-
-
-def _spread(count: int, generator: torch.Generator) -> Tensor:
-    """One number from each of `count` equal pieces of [0, 1)."""
-    return (torch.arange(count) + torch.rand(count, generator=generator)) / count
-
-
-def number_of(seed: Sequence[int]) -> int:
+def torch_seed(seed: Sequence[int]) -> int:
     """One seed for torch from a list of whole numbers."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 

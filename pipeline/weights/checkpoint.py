@@ -19,13 +19,14 @@ from torch import Tensor
 
 from pipeline import licences, shards
 from pipeline import method as contract
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.errors import MissingInput, ShardError, storage_error
-from pipeline.method import Frozen, Method
-from pipeline.settings import Models, Train
+from pipeline.method import Method
+from pipeline.settings import Models, TrainSettings
 
 WEIGHTS, CARD = "adapter.safetensors", "card.json"
-BLANK = "blank_"
+NULL_PREFIX = "null_"
 INTENDED_USE = (
     "Research on identity-preserving portrait generation, with people who agreed to it. "
     "Not for impersonation, and not for pictures of anybody without their consent."
@@ -33,7 +34,7 @@ INTENDED_USE = (
 
 
 @dataclass(frozen=True)
-class State:
+class TrainingState:
     """What a checkpoint holds: training goes on from `step` of `phase`."""
 
     weights: dict[str, Tensor]
@@ -54,7 +55,7 @@ class Checkpoint:
         """Whether the last one is `seconds` old."""
         return time.monotonic() - self._last >= seconds
 
-    def write(self, state: State) -> None:
+    def write(self, state: TrainingState) -> None:
         """Replace the file."""
         tensors = {f"weights/{name}": value for name, value in state.weights.items()}
         tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
@@ -62,7 +63,7 @@ class Checkpoint:
         _write(self._path, tensors, {"fingerprint": self._fingerprint, **place})
         self._last = time.monotonic()
 
-    def read(self) -> State | None:
+    def read(self) -> TrainingState | None:
         """The state to go on from; None when there is none of this run."""
         if not self._path.exists():
             return None
@@ -71,7 +72,7 @@ class Checkpoint:
             return None
         weights, optimiser = ({name.removeprefix(kind): tensors[name] for name in tensors if name.startswith(kind)}
                               for kind in ("weights/", "optimiser/"))  # fmt: skip
-        return State(weights, optimiser, **place)
+        return TrainingState(weights, optimiser, **place)
 
     def remove(self) -> None:
         """Training is finished."""
@@ -94,10 +95,10 @@ def restore(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> 
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def create(name: str, backbone: Backbone, frozen: Frozen) -> Method:
+def create(name: str, backbone: Backbone, frozen: FrozenEncoders) -> Method:
     """An untrained method; its sizes follow the backbone and the frozen encoders."""
     kind, settings = contract.find(name)
-    return kind(backbone, contract.as_tensors(kind.encode_blank(frozen)), settings)
+    return kind(backbone, contract.as_tensors(kind.encode_null(frozen)), settings)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Origin:
     fingerprint: str  # of the run
     data: str  # fingerprint of the training shards
     models: Models
-    train: Train
+    train: TrainSettings
     images_seen: int
     trained: Mapping[str, int]  # phase -> parameters trained
 
@@ -116,7 +117,7 @@ class Origin:
 def card(method: Method, origin: Origin) -> dict[str, Any]:
     """What these weights are."""
     return {
-        **about(method, origin.method, origin.fingerprint, origin.models),
+        **describe_parts(method, origin.method, origin.fingerprint, origin.models),
         "data_fingerprint": origin.data,
         "images_seen": origin.images_seen,
         "train": {**asdict(origin.train), "threads_per_rank": 1},
@@ -125,7 +126,7 @@ def card(method: Method, origin: Origin) -> dict[str, Any]:
     }
 
 
-def about(method: Method, name: str, fingerprint: str, models: Models) -> dict[str, Any]:
+def describe_parts(method: Method, name: str, fingerprint: str, models: Models) -> dict[str, Any]:
     """What a card says of a method and of the frozen parts that it works with."""
     parts = {part: getattr(models, part) for part in ("backbone", "recogniser_a", "image_text", "head")}
     return {
@@ -169,8 +170,10 @@ def load(folder: Path, backbone: Backbone) -> Method:
     tensors, about = read(folder / WEIGHTS)
     kind, _ = contract.find(about["method"])
     settings = _settings(about["method"], about["settings"])
-    blank = {name.removeprefix(BLANK): value for name, value in tensors.items() if name.startswith(BLANK)}
-    method = kind(backbone, blank, settings)
+    null_features = {
+        name.removeprefix(NULL_PREFIX): value for name, value in tensors.items() if name.startswith(NULL_PREFIX)
+    }
+    method = kind(backbone, null_features, settings)
     try:
         method.load_state_dict(tensors)
     except RuntimeError as error:

@@ -7,8 +7,8 @@ from typing import Any
 from pipeline import method as contract
 from pipeline import shards
 from pipeline.errors import FairnessError, MissingInput, SettingsError
-from pipeline.settings import Models, Train
-from pipeline.training.dataset import training_shards
+from pipeline.settings import Models, TrainSettings
+from pipeline.shards import training_shards
 from pipeline.weights import checkpoint, convert
 
 # The parts that weights are made for, and where their card says which.
@@ -34,7 +34,7 @@ def read_card(weights: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def check_contract(weights: Path, samples: Path, train: Train) -> None:
+def check_contract(weights: Path, samples: Path, train: TrainSettings) -> None:
     """Refuse weights that were trained on other photos, or on another budget, than this run's.
 
     Converted weights are not asked: they stand in tables as made elsewhere.
@@ -71,7 +71,7 @@ def check(weights: Path, models: Models, another_base: bool = False) -> None:
     card = read_card(weights)
     convert.check_use(weights, models)
     free = {"backbone"} if another_base else set()
-    if not contract.find(card["method"])[0].canvas_channels:
+    if not contract.find(card["method"])[0].control_channels:
         free.add("head")  # it places the people of such a method, which reads nothing of it
     for part, key in PARTS.items():
         path, made_with = getattr(models, part), card.get(key)

@@ -25,14 +25,15 @@ from torch import Tensor
 
 from pipeline import licences, plugins, shards
 from pipeline import method as contract
-from pipeline.backbone.inject import numbered
+from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.backbone.inject import in_processor_order
 from pipeline.backbone.load import Backbone, load
 from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError, run
-from pipeline.method import Frozen, Method
+from pipeline.method import Method
 from pipeline.settings import Models
 from pipeline.settings import load as load_settings
 from pipeline.weights import checkpoint
-from pipeline.weights.key_maps import Layout, own_tensors, translate
+from pipeline.weights.key_maps import KeyMap, convert_keys, own_tensors
 
 VARIANT = "released"
 NET, NET_CONFIG = "diffusion_pytorch_model", "config.json"
@@ -63,14 +64,14 @@ def convert(name: str, files: Sequence[Path], out: Path, models: Models, licence
     """
     _check_licence(licence, models)
     full = name if "-" in name else f"{name}-{VARIANT}"
-    layouts_of(full)
+    key_maps_of(full)
     release, backbone = read_release(files), load(models.backbone, "cpu")
-    method = checkpoint.create(full, backbone, Frozen(models, backbone))
+    method = checkpoint.create(full, backbone, FrozenEncoders(models, backbone))
     fill(method, full, release, backbone)
     checkpoint.save(out, method, card(method, full, files, models, licence))
 
 
-def layouts_of(name: str) -> Sequence[Layout]:
+def key_maps_of(name: str) -> Sequence[KeyMap]:
     """The layouts in which a method is published.
 
     Raises:
@@ -90,15 +91,17 @@ def fill(method: Method, name: str, release: Mapping[str, Mapping[str, Tensor]],
     Raises:
         WeightsError: they are not those of the method on this backbone; names and shapes are in the text.
     """
-    own = own_tensors(method, checkpoint.BLANK)
-    found = translate(layouts_of(name), release, own, numbered(backbone.unet))
-    method.load_state_dict(found, strict=False)  # strict but for the blanks, which are not published: see translate
+    own = own_tensors(method, checkpoint.NULL_PREFIX)
+    found = convert_keys(key_maps_of(name), release, own, in_processor_order(backbone.unet))
+    method.load_state_dict(
+        found, strict=False
+    )  # strict but for the null features, which are not published: see translate
 
 
 def card(method: Method, name: str, files: Sequence[Path], models: Models, licence: str) -> dict[str, Any]:
     """What these weights are, and of which files they were made."""
     made_of = {path.name: shards.file_fingerprint(_files_of(path)) for path in files}
-    known = checkpoint.about(method, name, shards.fingerprint("released", name, made_of), models)
+    known = checkpoint.describe_parts(method, name, shards.fingerprint("released", name, made_of), models)
     return {**known, "released": made_of, "licence": licence}
 
 

@@ -23,7 +23,7 @@ Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Layout:
+class KeyMap:
     """One file of a release."""
 
     file: str  # what its authors call it
@@ -55,7 +55,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile("".join(text + key for text, key in zip(texts, [*keys, ""], strict=True)))
 
 
-def low_rank(released: str, here: str) -> dict[str, str]:
+def lora_keys(released: str, here: str) -> dict[str, str]:
     """The rows of the low-rank changes of an attention layer's four projections.
 
     Args:
@@ -70,7 +70,7 @@ def low_rank(released: str, here: str) -> dict[str, str]:
     }
 
 
-def reading(released: str, here: str) -> dict[str, str]:
+def perceiver_keys(released: str, here: str) -> dict[str, str]:
     """The rows of one perceiver attention."""
     parts = {
         "norm1.{rest}": "norm_context.{rest}",
@@ -82,8 +82,8 @@ def reading(released: str, here: str) -> dict[str, str]:
     return {f"{released}.{theirs}": f"{here}.{ours}" for theirs, ours in parts.items()}
 
 
-def translate(
-    layouts: Sequence[Layout], files: Mapping[str, Tensors], own: Tensors, sites: Sequence[str]
+def convert_keys(
+    layouts: Sequence[KeyMap], files: Mapping[str, Tensors], own: Tensors, sites: Sequence[str]
 ) -> dict[str, Tensor]:
     """The tensors of released files under the names here, all of them.
 
@@ -100,8 +100,8 @@ def translate(
     found: dict[str, Tensor] = {}
     missing = {layout.file for layout in layouts}
     for where, tensors in files.items():
-        layout = recognise(layouts, tensors, where)
-        renamed = _renamed(layout, scaled(tensors), own, sites, where)
+        layout = identify(layouts, tensors, where)
+        renamed = _renamed(layout, apply_alpha(tensors), own, sites, where)
         if twice := renamed.keys() & found.keys():
             raise WeightsError(f"{where} says again what another file said: {_some(twice)}; give each file once")
         found |= renamed
@@ -115,7 +115,7 @@ def translate(
     return found
 
 
-def recognise(layouts: Sequence[Layout], tensors: Iterable[str], where: str) -> Layout:
+def identify(layouts: Sequence[KeyMap], tensors: Iterable[str], where: str) -> KeyMap:
     """The first layout whose mark is in a file.
 
     Raises:
@@ -131,7 +131,7 @@ def recognise(layouts: Sequence[Layout], tensors: Iterable[str], where: str) -> 
     )
 
 
-def scaled(tensors: Tensors) -> dict[str, Tensor]:
+def apply_alpha(tensors: Tensors) -> dict[str, Tensor]:
     """Low-rank changes with their `alpha`, where a file states one, multiplied into `up`: alpha / rank, as in training.
 
     Without it nothing is scaled: none of the three releases states any.
@@ -144,7 +144,7 @@ def scaled(tensors: Tensors) -> dict[str, Tensor]:
     return found
 
 
-def _renamed(layout: Layout, tensors: Tensors, own: Tensors, sites: Sequence[str], where: str) -> dict[str, Tensor]:
+def _renamed(layout: KeyMap, tensors: Tensors, own: Tensors, sites: Sequence[str], where: str) -> dict[str, Tensor]:
     names = {name: layout.rename(name, sites) for name in tensors}
     unknown = [name for name, here in names.items() if here is None or here not in {*own, LEFT_OUT}]
     if unknown:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
-from pipeline.backbone.decoupled import DecoupledAttention, Faces, IdBranch, allotted, mask_shares
-from pipeline.backbone.inject import Site, Wires
+from pipeline.backbone.decoupled import DecoupledAttention, IdBranch, IdCondition, mask_shares, weighted_sum
+from pipeline.backbone.inject import AttentionSpec, AttentionState
 
-SITE = Site("a-attn2", hidden=8, context=6, heads=2)
+SITE = AttentionSpec("a-attn2", hidden=8, context=6, heads=2)
 
 
 @pytest.fixture
@@ -18,15 +18,15 @@ def attn() -> Attention:
     return Attention(8, cross_attention_dim=6, heads=2, dim_head=4, bias=False)
 
 
-def faces(people: int = 2, tokens: int = 3) -> Faces:
+def faces(people: int = 2, tokens: int = 3) -> IdCondition:
     draw = torch.Generator().manual_seed(1)
-    return Faces(torch.randn(1, people, tokens, 6, generator=draw), torch.ones(1, people, dtype=torch.bool), None)
+    return IdCondition(torch.randn(1, people, tokens, 6, generator=draw), torch.ones(1, people, dtype=torch.bool), None)
 
 
-def layer(attn: Attention, given: Faces | None, rank: int = 0, branch: bool = True) -> DecoupledAttention:
+def layer(attn: Attention, given: IdCondition | None, rank: int = 0, branch: bool = True) -> DecoupledAttention:
     made = DecoupledAttention(SITE, attn, rank, branch).eval()
-    made.wires = Wires()
-    made.wires.begin(given, (2, 4))
+    made.attention_state = AttentionState()
+    made.attention_state.reset(given, (2, 4))
     return made
 
 
@@ -44,7 +44,7 @@ def test_each_person_is_read_alone_and_dropped_tokens_are_not_read(attn: Attenti
 
 def test_without_places_all_are_read_as_one_but_for_empty_slots(attn: Attention) -> None:
     branch, query, given = IdBranch(SITE, attn), torch.randn(1, 2, 8, 4), faces()
-    one = Faces(given.tokens.flatten(1, 2).unsqueeze(1), torch.ones(1, 1, dtype=torch.bool), None)
+    one = IdCondition(given.tokens.flatten(1, 2).unsqueeze(1), torch.ones(1, 1, dtype=torch.bool), None)
     assert torch.allclose(branch.together(query, given), branch.each(query, one)[:, 0], atol=1e-5)
     first = replace(given, present=torch.tensor([[True, False]]))
     assert torch.allclose(branch.together(query, first), branch.each(query, given)[:, 0], atol=1e-5)
@@ -53,7 +53,7 @@ def test_without_places_all_are_read_as_one_but_for_empty_slots(attn: Attention)
 def test_allotted_positions_by_hand() -> None:
     each = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1, 1).expand(1, 2, 1, 3, 1)
     shares = torch.tensor([[[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]])
-    assert allotted(each, shares).flatten().tolist() == [1.0, 1.5, 2.0]
+    assert weighted_sum(each, shares).flatten().tolist() == [1.0, 1.5, 2.0]
     overlapping = torch.ones(1, 2, 2, 4)
     assert torch.equal(mask_shares(overlapping, (2, 4)), torch.full((1, 2, 8), 0.5))
     assert torch.equal(mask_shares(overlapping / 5, (2, 4)), torch.full((1, 2, 8), 0.2))  # a faint mask stays faint
@@ -105,11 +105,11 @@ def test_a_layer_without_rank_and_branch_or_without_people_is_the_plain_one(attn
 def test_in_training_the_maps_of_words_are_left_and_change_nothing(attn: Attention) -> None:
     hidden, text, made = torch.randn(1, 8, 8), torch.randn(1, 5, 6), layer(attn, None)
     plain = made(attn, hidden, text)
-    made.wires.begin(None, (2, 4), torch.tensor([[3, 4]]))
+    made.attention_state.reset(None, (2, 4), torch.tensor([[3, 4]]))
     assert torch.allclose(made(attn, hidden, text), plain)
-    assert not made.wires.maps
+    assert not made.attention_state.maps
     assert torch.allclose(made.train()(attn, hidden, text), plain, atol=1e-5)
-    (maps,) = made.wires.maps
+    (maps,) = made.attention_state.maps
     query, key = (
         part(states).unflatten(-1, (2, 4)).transpose(1, 2) for part, states in ((attn.to_q, hidden), (attn.to_k, text))
     )

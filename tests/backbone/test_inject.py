@@ -7,15 +7,14 @@ from diffusers.models.attention_processor import Attention
 from pipeline.backbone import load
 from pipeline.backbone.inject import (
     AttentionLayer,
-    Wires,
+    AttentionState,
     attach,
     attend,
-    box_masks,
+    attention_layers,
     merge_heads,
-    region_masks,
-    sites,
     split_heads,
 )
+from pipeline.backbone.masks import box_masks, region_masks
 from pipeline.settings import Models
 
 
@@ -35,7 +34,7 @@ class Plain(AttentionLayer):
 
 def test_every_layer_is_found_once_in_the_order_of_running(any_models: Models) -> None:
     unet = load.load(any_models.backbone).unet
-    found = sites(unet)
+    found = attention_layers(unet)
     # 2 layers with self- and cross-attention: down 1, middle 1, up 2
     assert len(found) == 8
     assert [site.name.split("_")[0] for site in found] == ["down"] * 2 + ["mid"] * 2 + ["up"] * 4
@@ -50,7 +49,7 @@ def test_attached_layers_do_the_work_of_the_unets_own(any_models: Models) -> Non
     with torch.no_grad():
         before = backbone.denoise(noisy, times, text)
         Plain.calls = 0
-        attach(backbone.unet, {site.name: Plain() for site in sites(backbone.unet)}, Wires())
+        attach(backbone.unet, {site.name: Plain() for site in attention_layers(backbone.unet)}, AttentionState())
         after = backbone.denoise(noisy, times, text)
     assert Plain.calls == 8
     assert torch.equal(before, after)
@@ -84,6 +83,6 @@ def test_regions_share_out_the_whole_picture_by_the_nearest_box() -> None:
 
 
 def test_a_levels_grid_follows_from_its_positions() -> None:
-    wires = Wires()
-    wires.begin(None, (16, 32))
-    assert [wires.grid(count) for count in (512, 128, 32)] == [(16, 32), (8, 16), (4, 8)]
+    attention_state = AttentionState()
+    attention_state.reset(None, (16, 32))
+    assert [attention_state.grid(count) for count in (512, 128, 32)] == [(16, 32), (8, 16), (4, 8)]

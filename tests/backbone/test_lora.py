@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from pipeline.backbone.inject import Site
+from pipeline.backbone.inject import AttentionSpec
 from pipeline.backbone.lora import AttentionLowRank, LowRank
 
 
@@ -20,8 +20,8 @@ def test_a_change_is_a_product_beside_the_layer() -> None:
 
 
 def test_ranks_follow_the_width_up_to_the_one_asked_for() -> None:
-    change = AttentionLowRank(Site("x", 60, 128, 2), rank=128)
+    change = AttentionLowRank(AttentionSpec("x", 60, 128, 2), rank=128)
     assert change.query.down.shape == (24, 60)
     assert change.key.down.shape == (24, 128)
     assert change.key.up.shape == (60, 24)
-    assert AttentionLowRank(Site("x", 320, 768, 8), rank=128).query.down.shape == (128, 320)  # as published
+    assert AttentionLowRank(AttentionSpec("x", 320, 768, 8), rank=128).query.down.shape == (128, 320)  # as published

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.backbone import load
 from pipeline.backbone.batch import Condition
-from pipeline.backbone.decoupled import Faces
+from pipeline.backbone.decoupled import IdCondition
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.settings import Models
@@ -26,7 +26,7 @@ def condition(backbone: Backbone, people: int = 2) -> Condition:
     tokens = torch.randn(1, people, 3, text.hidden.shape[-1], generator=draw)
     masks = torch.zeros(1, people, 8, 16)
     masks[0, 0, :, :8], masks[0, -1, :, 8:] = 1.0, 1.0
-    faces = Faces(tokens, torch.ones(1, people, dtype=torch.bool), masks)
+    faces = IdCondition(tokens, torch.ones(1, people, dtype=torch.bool), masks)
     return Condition(text, faces, torch.rand(1, 3, 64, 128, generator=draw))
 
 
@@ -50,7 +50,7 @@ def test_untrained_it_changes_nothing_and_without_a_canvas_it_is_not_asked(backb
     assert residuals is not None
     plain = backbone.denoise(noisy, TIMES, given.text)
     assert torch.allclose(backbone.denoise(noisy, TIMES, given.text, residuals), plain, atol=1e-6)
-    assert net(backbone, noisy, TIMES, replace(given, canvas=None)) is None
+    assert net(backbone, noisy, TIMES, replace(given, control_image=None)) is None
 
 
 @torch.no_grad()
@@ -63,7 +63,7 @@ def test_canvas_people_and_scale_matter_once_it_has_learned(backbone: Backbone) 
         return found[1]
 
     first = middle(given)
-    assert not torch.allclose(first, middle(replace(given, canvas=torch.zeros(1, 3, 64, 128))))
+    assert not torch.allclose(first, middle(replace(given, control_image=torch.zeros(1, 3, 64, 128))))
     others = replace(given.faces, tokens=given.faces.tokens.flip(1))
     assert not torch.allclose(first, middle(replace(given, faces=others)))
     assert torch.allclose(middle(given, 0.5), 0.5 * first, atol=1e-5)
@@ -91,7 +91,7 @@ def test_an_empty_slot_is_not_read(backbone: Backbone) -> None:
     noisy, given, net = torch.randn(1, 4, 8, 16), condition(backbone, 1), awake(made(backbone))
     alone = replace(given.faces, masks=None)
     two = torch.cat([alone.tokens, torch.randn_like(alone.tokens)], dim=1)
-    padded = Faces(two, torch.tensor([[True, False]]), None)
+    padded = IdCondition(two, torch.tensor([[True, False]]), None)
     found = [net(backbone, noisy, TIMES, replace(given, faces=faces)) for faces in (alone, padded)]
     assert found[0] is not None
     assert found[1] is not None

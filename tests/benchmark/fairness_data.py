@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pipeline.benchmark.cases import Case, Donor, Person, Place, Pose, Shot
+from pipeline.benchmark.build import LayoutSource, Pose
+from pipeline.benchmark.cases import Case, Person, Place, Shot
 
 
 def person(name: str, references: int = 2, held_out: int = 2) -> Person:
@@ -25,13 +26,13 @@ def case(*names: str, prompt: str = "a photo of a person at the beach", index: i
     return Case(f"{len(names)}-{index:03d}-0", prompt, 7, width, 128, people, places, ("donor",), places, ("prior",))
 
 
-def donor(number: int, *names: str, size: tuple[int, int] = (128, 128)) -> Donor:
+def donor(number: int, *names: str, size: tuple[int, int] = (128, 128)) -> LayoutSource:
     """A photo of these people with faces from left to right."""
     poses = tuple(
         replace(POSE, translation=(size[0] * (n + 0.5) / len(names), 64.0), yaw=float(number))
         for n in range(len(names))
     )
-    return Donor(f"photo{number}", *size, names, poses)
+    return LayoutSource(f"photo{number}", *size, names, poses)
 
 
 POSE = Pose((20.0, 30.0, 70.0, 90.0), 5.0, -3.0, 1.0, 4.0, (64.0, 64.0), ())

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline.benchmark.bounds import BOUNDS, Materials, Source
 
 from pipeline.benchmark import bounds
+from pipeline.benchmark.bounds import BOUNDS, Materials, Source
 from pipeline.images import Pixels
 from tests.benchmark.fairness_data import case
 

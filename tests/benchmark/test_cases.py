@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline.benchmark.cases import Benchmark, Donor, Person, build_cases, draw_casts, read_wanted
 
 from pipeline import settings
 from pipeline.benchmark import cases, fairness
+from pipeline.benchmark.build import LayoutSource, build_cases, draw_casts, read_spec
+from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.errors import MissingInput, SettingsError, ShardError
 from pipeline.head.camera import Camera, project
 from pipeline.head.model import Head, load_head
 from pipeline.world import words
 from tests.benchmark.fairness_data import donor, person
 
-WANTED = read_wanted("v1")
+WANTED = read_spec("v1")
 PEOPLE = [person(f"p{number:02d}") for number in range(15)]
 HEAD_FILE = Path("pipeline/pack/models/head.npz")
 
@@ -35,7 +36,7 @@ def build(head: Head, people: list[Person] = PEOPLE, casts: dict[int, int] | Non
     return build_cases(WANTED, people, _neutral(tests, head), _neutral(trains, head), head, wanted, seeds)
 
 
-def _neutral(donors: list[Donor], head: Head) -> list[Donor]:
+def _neutral(donors: list[LayoutSource], head: Head) -> list[LayoutSource]:
     weights = (0.0,) * len(head.expression)
     return [replace(found, poses=tuple(replace(pose, expression=weights) for pose in found.poses)) for found in donors]
 
@@ -43,18 +44,18 @@ def _neutral(donors: list[Donor], head: Head) -> list[Donor]:
 def test_the_case_list_is_a_pure_function_and_survives_the_disk(head: Head, tmp_path: Path) -> None:
     first = build(head)
     assert first == build(head, people=PEOPLE[::-1])
-    cases.save(first, tmp_path / cases.FILE)
-    assert cases.load(tmp_path / cases.FILE) == first
+    cases.save_cases(first, tmp_path / cases.CASES_FILE)
+    assert cases.load_cases(tmp_path / cases.CASES_FILE) == first
 
 
 def test_a_changed_list_is_noticed(head: Head, tmp_path: Path) -> None:
-    path = tmp_path / cases.FILE
-    cases.save(build(head), path)
+    path = tmp_path / cases.CASES_FILE
+    cases.save_cases(build(head), path)
     path.write_text(path.read_text().replace("in a garden", "in a wood"))
     with pytest.raises(ShardError, match="run the samples stage again"):
-        cases.load(path)
+        cases.load_cases(path)
     with pytest.raises(MissingInput, match="run the samples stage first"):
-        cases.load(tmp_path / "other.json")
+        cases.load_cases(tmp_path / "other.json")
 
 
 def test_nobody_twice_and_everybody_about_equally(head: Head) -> None:
@@ -108,7 +109,7 @@ def test_too_few_people_give_no_case(head: Head) -> None:
 
 def test_unknown_names_and_numbers(head: Head) -> None:
     with pytest.raises(SettingsError, match="must be one of v1"):
-        read_wanted("v0")
+        read_spec("v0")
     with pytest.raises(SettingsError, match="asks for"):
         build(head, casts={7: 1})
 
@@ -126,4 +127,4 @@ def test_prompts_speak_the_words_of_the_world_and_are_all_different() -> None:
 
 def test_the_settings_ask_for_what_the_benchmark_has() -> None:
     chosen = settings.load().samples
-    assert read_wanted(chosen.benchmark).prompts.keys() >= set(range(1, len(chosen.cases) + 1))
+    assert read_spec(chosen.benchmark).prompts.keys() >= set(range(1, len(chosen.cases) + 1))

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.benchmark.cases import Case
 
 from pipeline import settings
 from pipeline.benchmark import fairness
+from pipeline.benchmark.cases import Case
 from pipeline.errors import FairnessError, MissingInput
 from tests.benchmark.fairness_data import case
 

@@ -36,7 +36,7 @@ from pipeline.backbone.load import Backbone, load
 from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.people import UNIT
-from pipeline.method import Given, trainable
+from pipeline.method import NoisyBatch, trainable
 from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
 from pipeline.precision import autocast
 from pipeline.training.loop import BETAS, Gradients, peak_memory_mb
@@ -117,7 +117,7 @@ SIZES = {
 }
 
 
-def given(size: Size, backbone: Backbone) -> Given:
+def given(size: Size, backbone: Backbone) -> NoisyBatch:
     """A batch of random pictures with one person each, whose face is a quarter of the picture high."""
     count, cells, pixels = size.pictures, (size.side, size.side), size.side * backbone.factor
     features = {
@@ -125,19 +125,19 @@ def given(size: Size, backbone: Backbone) -> Given:
         "patches": torch.randn(count, 1, REFERENCES, *size.patches),
         "latents": torch.randn(count, 1, REFERENCES, backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
-    canvas = torch.rand(count, GroupPortrait.canvas_channels, pixels, pixels)
+    canvas = torch.rand(count, GroupPortrait.control_channels, pixels, pixels)
     canvas[:, -1] = UNIT / 255
     words, width = size.context
     text = Text(torch.zeros(count, words, dtype=torch.long), torch.randn(count, words, width), None)
     places = Places(torch.tensor([[[0.3, 0.3, 0.6, 0.6]]]).expand(count, -1, -1), landmarks(count))
     batch = Batch(
-        text, People(features, torch.ones(count, 1, REFERENCES, dtype=torch.bool)), cells, places, canvas=canvas
+        text, People(features, torch.ones(count, 1, REFERENCES, dtype=torch.bool)), cells, places, control_image=canvas
     )
     latents, noise = torch.randn(2, count, backbone.channels, *cells)
     times = torch.full((count,), backbone.steps // 3)
     noisy, target = backbone.noisy(latents, noise, times), backbone.target(latents, noise, times)
     found = torch.randn(count, 1, size.dimension)
-    return Given(batch, latents, noisy, times, target, backbone.weights(times, 5.0), 8.0, found, backbone)
+    return NoisyBatch(batch, latents, noisy, times, target, backbone.weights(times, 5.0), 8.0, found, backbone)
 
 
 def landmarks(count: int) -> Tensor:
@@ -156,12 +156,12 @@ def landmarks(count: int) -> Tensor:
 def step_of(size: Size, judges: set[str]) -> Callable[[str], None]:
     """One training step by the name of a judge."""
     backbone = size.backbone()
-    blank = {
+    null_features = {
         "embedding": torch.zeros(size.dimension),
         "patches": torch.zeros(size.patches),
         "latents": torch.zeros(backbone.channels, LATENT_SIDE, LATENT_SIDE),
     }
-    method = GroupPortrait(backbone, blank, Settings()).float().train()
+    method = GroupPortrait(backbone, null_features, Settings()).float().train()
     method.attach(backbone.unet)
     method._judge = size.judge() if "pixel" in judges else None
     phase = method.phases()[1]

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pipeline.benchmark.cases import FILE, Case
 from safetensors.torch import load_file
 
 from pipeline import settings
 from pipeline.backbone.load import Backbone, load
+from pipeline.benchmark.cases import CASES_FILE, Case
 from pipeline.encoders.image_text import ImageText
-from pipeline.generate.worker import Drawing, MethodWorker
+from pipeline.generate.worker import GenerationJob, MethodWorker
 from pipeline.images import Pixels
-from pipeline.inference.addons import Control, Controlled, merge_lora, read_image_prompt
+from pipeline.inference.addons import ControlNet, ControlNetBackbone, merge_lora, read_image_prompt
 from pipeline.settings import Models
 from tests.compatibility.companions import as_input, edges, embedded, new_control
 
@@ -41,7 +41,7 @@ class Studio:
         how = replace(chosen.generate, steps=STEPS)
         samples = data / "samples"
         self.worker = MethodWorker(
-            Drawing(name, models, how, chosen.shapes, samples / FILE, samples, weights / name, Path())
+            GenerationJob(name, models, how, chosen.shapes, samples / CASES_FILE, samples, weights / name, Path())
         )
         cases = [case for case in self.worker._cases if len(case.people) == 1]
         firsts = {case.people[0].identity_id: case for case in reversed(cases)}
@@ -83,8 +83,8 @@ def with_control(studio: Studio, tensors: Path) -> list[list[Pixels]]:
     net.load_state_dict(load_file(tensors))
     size = studio.cases[0].height, studio.cases[0].width
     shown = edges(next(photo for photo in studio.photos(studio.others) if photo.shape[:2] == size))
-    control = Control(net.eval().to(studio.backbone.device), as_input(shown[None]).to(studio.backbone.device))
-    together = studio.draw(Controlled(studio.backbone, [control]))
+    control = ControlNet(net.eval().to(studio.backbone.device), as_input(shown[None]).to(studio.backbone.device))
+    together = studio.draw(ControlNetBackbone(studio.backbone, [control]))
     return [studio.references(), studio.draw(), [shown] * PEOPLE, together]
 
 

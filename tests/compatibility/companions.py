@@ -23,7 +23,7 @@ from pipeline import settings, shards
 from pipeline.backbone.load import Backbone, load
 from pipeline.encoders.image_text import ImageText
 from pipeline.images import decode, to_unit
-from pipeline.inference.addons import Control, Controlled, ImagePrompt, image_prompt_tensors
+from pipeline.inference.addons import ControlNet, ControlNetBackbone, ImagePrompt, image_prompt_tensors
 from pipeline.precision import autocast
 
 PHOTOS, BATCH, RATE = 1500, 8, 1e-3
@@ -101,7 +101,7 @@ def control(backbone: Backbone, photos: Photos, start: Path | None) -> Companion
     pictures = as_input(np.stack([edges(picture) for picture in photos.pictures]))
 
     def helped(noised: Noised) -> Backbone:
-        return Controlled(backbone, [Control(net, pictures[noised.rows])])
+        return ControlNetBackbone(backbone, [ControlNet(net, pictures[noised.rows])])
 
     return Companion(list(net.parameters()), helped, net.state_dict)
 

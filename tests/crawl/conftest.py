@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline import records, settings, shards
-from pipeline.settings import Crawl
+from pipeline.settings import CrawlSettings
 from tests.conftest import ROOT
 
 HTML = "Content-Type: text/html"
@@ -56,8 +56,10 @@ def web(tmp_path: Path) -> Web:
     return Web(tmp_path / "site")
 
 
-def make_settings(**changes: Any) -> Crawl:
+def make_settings(**changes: Any) -> CrawlSettings:
     """Settings of the world's crawl with changes, impatient enough for tests."""
     raw = settings.merge({}, {}, "") | settings._mapping(ROOT / "params.yaml")["crawl"]
     impatient = {"timeout_seconds": 1.0, "retries": 1, "requests_per_second": 2000}
-    return settings.build(Crawl, raw | impatient | {"seeds": ["http://a.test/"], "scope": ["*.test"]} | changes, "test")
+    return settings.build(
+        CrawlSettings, raw | impatient | {"seeds": ["http://a.test/"], "scope": ["*.test"]} | changes, "test"
+    )

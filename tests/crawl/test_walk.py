@@ -11,7 +11,7 @@ from pipeline import records, shards
 from pipeline.crawl import addresses, publish, server, takedown, walk
 from pipeline.crawl.ledger import Ledger
 from pipeline.errors import MissingInput
-from pipeline.settings import Crawl
+from pipeline.settings import CrawlSettings
 from tests.crawl.conftest import JPEG, Web, jpeg, make_settings
 
 
@@ -32,7 +32,9 @@ class Run:
         self.asked = [f"http://{'/'.join(line.split(' /', 1))}" for line in log.read_text().splitlines()]
         self.files = {path.name: path.read_bytes() for path in (folder / "crawl").glob("*.parquet")}
 
-    async def _crawl(self, settings: Crawl, ledger: Ledger, banned: takedown.Takedown, log: Path) -> walk.Found:
+    async def _crawl(
+        self, settings: CrawlSettings, ledger: Ledger, banned: takedown.Takedown, log: Path
+    ) -> walk.CrawlResult:
         source = server.open_source(Path(settings.serve))
         async with TestServer(server.application(source, log)) as served:
             hosts = addresses.loopback_hosts(settings.hosts, served.port or 0)

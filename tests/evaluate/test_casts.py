@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from pipeline.benchmark.cases import Place
 
+from pipeline.benchmark.cases import Place
 from pipeline.errors import MissingInput
-from pipeline.evaluate.casts import Gallery, strangers
+from pipeline.evaluate.casts import Gallery, impostor_casts
 from pipeline.metric import Calibration, Held
 from tests.benchmark import fairness_data
 
@@ -24,7 +24,7 @@ def test_strangers_share_nobody() -> None:
         fairness_data.case("c", "d", index=1),
         fairness_data.case("a", index=2),
     ]
-    found = strangers(cases)
+    found = impostor_casts(cases)
     for case in cases:
         others = {person.identity_id for person in found[case.case_id]}
         assert len(others) == len(case.people)
@@ -33,12 +33,12 @@ def test_strangers_share_nobody() -> None:
 
 def test_everybody_has_a_turn_as_stranger() -> None:
     cases = [fairness_data.case(f"p{index}", index=index) for index in range(6)]
-    used = [person.identity_id for others in strangers(cases).values() for person in others]
+    used = [person.identity_id for others in impostor_casts(cases).values() for person in others]
     assert sorted(used) == [f"p{index}" for index in range(6)]
 
 
 def test_too_few_people_for_strangers() -> None:
-    assert strangers([fairness_data.case("a", "b")]) == {}
+    assert impostor_casts([fairness_data.case("a", "b")]) == {}
 
 
 def test_references_and_held_out_come_from_the_right_photos() -> None:

@@ -51,8 +51,8 @@ def test_no_face() -> None:
 def test_scale_by_hand() -> None:
     """Faces of p at 0 and 60 degrees, of q at 90: mates cos 60, strangers cos 90 and cos 30."""
     scale = calibrate(np.array([turned(0), turned(60), turned(90)]), ["p", "p", "q"])
-    assert scale.same == pytest.approx(0.5)
-    assert scale.stranger == pytest.approx(np.sqrt(3) / 4)
+    assert scale.genuine == pytest.approx(0.5)
+    assert scale.impostor == pytest.approx(np.sqrt(3) / 4)
     assert scale.threshold == pytest.approx(np.sqrt(3) / 2, abs=1e-2)
 
 
@@ -65,7 +65,7 @@ def test_the_threshold_lets_one_in_a_thousand_strangers_pass() -> None:
     scale = calibrate(faces, names)
     strangers = [(faces[i] @ faces[j]) for i in range(200) for j in range(i) if i // 2 != j // 2]
     assert np.mean(np.array(strangers) > scale.threshold) == pytest.approx(1e-3, abs=3e-4)
-    assert scale(np.array([scale.stranger, scale.same])) == pytest.approx([0.0, 1.0])
+    assert scale(np.array([scale.impostor, scale.genuine])) == pytest.approx([0.0, 1.0])
 
 
 def test_many_faces_are_thinned_the_same_way_every_time() -> None:

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline.benchmark.cases import Place
 
 from pipeline import settings
+from pipeline.benchmark.cases import Place
 from pipeline.errors import SettingsError
 from pipeline.evaluate.observe import FaceObserver
 from pipeline.evaluate.poses import PoseObserver
 from pipeline.head.camera import Camera
 from pipeline.head.model import Head
-from pipeline.head.posed import Posed, spots
+from pipeline.head.posed import Posed, landmarks_of
 from pipeline.images import Pixels
-from pipeline.metric import Held, overlap
+from pipeline.metric import Held, iou
 from pipeline.metrics import expression, landmarks, pose
 from pipeline.world import population, scene
 from tests.crowd import Crowd
@@ -63,7 +63,7 @@ def pairs(observer: PoseObserver, photos: list[scene.Photo]) -> list[tuple[Held,
         boxes = look(photo.image).boxes
         held = observer(photo.image, boxes)
         for face in photo.faces:
-            shared = overlap(face.box.astype(np.float64), boxes)
+            shared = iou(face.box.astype(np.float64), boxes)
             if len(shared) and shared.max() > 0.3:
                 found.append((observer.wanted(as_drawn(face), face.landmarks[None]), held[int(shared.argmax())]))
     return found
@@ -95,7 +95,7 @@ def test_pose_and_expression_of_projected_heads(measured: Measured, head: Head) 
         weights[jaw] = 0.5
         shape = rng.normal(size=len(head.identity)).clip(-2, 2).astype(np.float32)
         camera = Camera(yaw, 5.0, -4.0, 4.0, 64.0, 64.0)
-        points, _ = spots(head, Posed(shape, weights, camera, np.empty(0)))
+        points, _ = landmarks_of(head, Posed(shape, weights, camera, np.empty(0)))
         found = measured(points[None])
         assert pose.angle_between(camera.rotation(), found[0].rotation) < 2.0
         assert found.expression[0].argmax() == jaw
@@ -119,7 +119,7 @@ def test_wanted_is_the_person_s_own_head_in_the_place(observer: PoseObserver, he
     """Six photographs give a person's shape, and with it the landmarks of a seventh that is held as a place says."""
     camera = Camera(20.0, 5.0, -4.0, 4.0, 70.0, 60.0)
     weights = np.zeros(len(head.expression), np.float32)
-    truth, _ = spots(head, Posed(crowd.shape[0], weights, camera, np.empty(0)))
+    truth, _ = landmarks_of(head, Posed(crowd.shape[0], weights, camera, np.empty(0)))
     place = Place((0, 0, 1, 1), 20.0, 5.0, -4.0, 4.0, (70.0, 60.0), tuple(weights.tolist()), ())
     own, other = (observer.wanted(place, crowd.points[crowd.person == who]) for who in (0, 1))
     apart = [np.linalg.norm(each.landmarks - truth, axis=1).mean() / own.eyes for each in (own, other)]

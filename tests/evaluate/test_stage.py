@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pipeline.benchmark.cases import Benchmark
 
 from pipeline import records, shards
 from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark.cases import Benchmark
 from pipeline.errors import MissingInput, SettingsError
 from stages import evaluate
 from tests.benchmark import fairness_data
 
 CASES = [fairness_data.case("a", "b", index=0), fairness_data.case("a", "b", index=1)]
 NAMES = tuple(case.case_id for case in CASES)
-ASKED = Benchmark("v1", benchmark.hash_of(CASES), tuple(CASES))
+ASKED = Benchmark("v1", benchmark.hash_of_cases(CASES), tuple(CASES))
 
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SAMPLES", "IMAGES", "SCORES"):
         monkeypatch.setattr(evaluate, name, tmp_path / name.lower())
-    benchmark.save(ASKED, tmp_path / "samples" / benchmark.FILE)
+    benchmark.save_cases(ASKED, tmp_path / "samples" / benchmark.CASES_FILE)
     return tmp_path / "images"
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pipeline.benchmark.cases import Benchmark, Case
 
 from pipeline import images, records, settings, shards
 from pipeline.benchmark import cases
+from pipeline.benchmark.cases import Benchmark, Case
 from pipeline.errors import MissingInput
 from pipeline.evaluate import folder, summary, tasks
 from pipeline.evaluate.real import RealWorker
@@ -34,7 +34,7 @@ CASES = [
     laid_out(fairness_data.case(*names, index=index))
     for index, names in enumerate([("a", "b"), ("c", "d"), ("a", "c")])
 ]
-ASKED = Benchmark("v1", cases.hash_of(CASES), tuple(CASES))
+ASKED = Benchmark("v1", cases.hash_of_cases(CASES), tuple(CASES))
 METRICS = ("identity", "headcount", "confusion", "layout", "pose", "expression", "landmarks", "prompt")
 
 
@@ -81,7 +81,7 @@ def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) ->
     schema = records.samples(8, 2, 2)
     rows = [sample(name, number) for name in BLUE for number in range(5)]
     shards.write(root / "samples" / "test-0.parquet", pa.Table.from_pylist(rows, schema=schema), schema)
-    cases.save(ASKED, root / "samples" / cases.FILE)
+    cases.save_cases(ASKED, root / "samples" / cases.CASES_FILE)
     made = [
         generated(CASES[0], "layout", {LEFT: BLUE["a"], RIGHT: BLUE["b"]}),
         generated(CASES[1], "layout", {LEFT: BLUE["d"], RIGHT: BLUE["c"]}),

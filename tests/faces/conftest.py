@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import Faces
+from pipeline.settings import FacesSettings
 from tests import toy_pack
 
-SETTINGS = Faces(
+SETTINGS = FacesSettings(
     detector_size=192,
     detector_threshold=0.3,
     landmarks="recogniser",

@@ -6,21 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pipeline.benchmark.bounds import BOUNDS
-from pipeline.benchmark.cases import FILE
-from pipeline.benchmark.cases import load as load_cases
 
 from pipeline import records, settings, shards
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch
 from pipeline.backbone.load import Backbone
+from pipeline.benchmark.bounds import BOUNDS
+from pipeline.benchmark.cases import CASES_FILE, load_cases
 from pipeline.errors import MissingInput
 from pipeline.generate import worker as drawing_worker
 from pipeline.generate.gallery import Gallery
-from pipeline.generate.worker import Drawing, fewer, tasks, worker
+from pipeline.generate.worker import GenerationJob, tasks, with_reference_count, worker
 from pipeline.images import BadImage, decode
-from pipeline.sampler import Sampling
-from pipeline.settings import Generate, Models
+from pipeline.sampler import SamplerSettings
+from pipeline.settings import GenerateSettings, Models
 from pipeline.training import loop
 from pipeline.weights import checkpoint
 from tests import tiny_models
@@ -37,15 +36,17 @@ def project(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
     return folder
 
 
-def drawing(project: Path, models: Models, name: str, out: Path, **changes: object) -> Drawing:
+def drawing(project: Path, models: Models, name: str, out: Path, **changes: object) -> GenerationJob:
     values = {"protocols": ("free", "layout"), "references": 2, "steps": 2, "guidance": 2.0, "eta": 0.5, "half": False}
     values |= {"cases_per_shard": 4}
     samples = project / "samples"
-    chosen = Generate(**{**values, **changes})
-    return Drawing(name, models, chosen, settings.load().shapes, samples / FILE, samples, project / "weights", out)
+    chosen = GenerateSettings(**{**values, **changes})
+    return GenerationJob(
+        name, models, chosen, settings.load().shapes, samples / CASES_FILE, samples, project / "weights", out
+    )
 
 
-def draw(one: Drawing) -> list[dict]:
+def draw(one: GenerationJob) -> list[dict]:
     found = worker(one)
     for task in tasks(one):
         found(task)
@@ -129,16 +130,16 @@ def test_layouts_are_given_in_their_protocol_alone(
 def test_pictures_are_drawn_as_the_settings_say(
     project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Sampling] = []
+    asked: list[SamplerSettings] = []
 
-    def look(backbone: Backbone, method: object, batch: Batch, seeds: list[int], how: Sampling) -> torch.Tensor:
+    def look(backbone: Backbone, method: object, batch: Batch, seeds: list[int], how: SamplerSettings) -> torch.Tensor:
         asked.append(how)
         return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
 
     monkeypatch.setattr(drawing_worker.sample, "draw", look)
     for half in (False, True):
         draw(drawing(project, models, "uniportrait", tmp_path / str(half), half=half, eta=0.3))
-    assert set(asked) == {Sampling(2, 2.0, 0.3, False), Sampling(2, 2.0, 0.3, True)}
+    assert set(asked) == {SamplerSettings(2, 2.0, 0.3, False), SamplerSettings(2, 2.0, 0.3, True)}
 
 
 def test_tasks_follow_the_weights_and_the_settings(project: Path, models: Models, tmp_path: Path) -> None:
@@ -169,7 +170,9 @@ def _made(folder: Path) -> Path:
 def test_fewer_references_are_the_same_method_with_fewer_photos(
     project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, how = fewer("uniportrait-no_drop-1_references", drawing(project, models, "x", tmp_path).generate)
+    name, how = with_reference_count(
+        "uniportrait-no_drop-1_references", drawing(project, models, "x", tmp_path).generate
+    )
     assert (name, how.references) == ("uniportrait-no_drop", 1)
     asked = []
     real = Gallery._reference

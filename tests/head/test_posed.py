@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.head.camera import Camera
-from pipeline.head.posed import Posed, in_photo, moved, spots
+from pipeline.head.posed import Posed, in_photo, landmarks_of, transformed
 from tests import tiny_models
 
 
@@ -15,12 +15,12 @@ def posed(landmarks: np.ndarray) -> Posed:
 
 def test_a_similarity_of_the_photo_moves_the_head_with_it() -> None:
     head, angle = tiny_models.head(), 0.3
-    points, depth = spots(head, posed(np.zeros((68, 2), np.float32)))
+    points, depth = landmarks_of(head, posed(np.zeros((68, 2), np.float32)))
     linear = 1.5 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turn = np.concatenate([linear, [[5.0], [-7.0]]], axis=1).astype(np.float32)
     wanted = points @ linear.T + [5, -7]
-    after = moved(posed(points), turn)
-    found, deeper = spots(head, after)
+    after = transformed(posed(points), turn)
+    found, deeper = landmarks_of(head, after)
     assert np.allclose(found, wanted, atol=0.01)
     assert np.allclose(after.landmarks, wanted, atol=0.01)
     assert np.allclose(deeper, 1.5 * depth, atol=0.01)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.settings import Identities
+from pipeline.settings import IdentitiesSettings
 
-SETTINGS = Identities(neighbours=40, min_faces=2, min_cohesion=0.3)
+SETTINGS = IdentitiesSettings(neighbours=40, min_faces=2, min_cohesion=0.3)
 
 
 def faces(

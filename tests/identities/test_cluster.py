@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.identities.cluster import canonical, cluster
-from pipeline.identities.likeness import first_look, nearest, people_level, second_look, strangers_level
+from pipeline.identities.score_norm import genuine_threshold, impostor_level, nearest, s_norm_clustered, s_norm_initial
 from pipeline.report.statistics.agreement import bcubed, pairwise
 from tests.identities.people import SETTINGS, faces, photos, unit
 
@@ -58,7 +58,7 @@ def test_almost_no_faces(count: int) -> None:
 def test_likeness_counts_deviations_among_strangers() -> None:
     # 5 of 500 faces are one person's; the rest are strangers whose likeness must be standard normal.
     vectors, who = faces([5] + [1] * 495, spread=0.3, offset=0.5)
-    for pairing in (first_look(vectors), second_look(vectors, who)):
+    for pairing in (s_norm_initial(vectors), s_norm_clustered(vectors, who)):
         strangers = np.array([[i, j] for i in range(5, 105) for j in range(105, 205)])
         likeness = pairing.mean(strangers, np.ones(len(vectors), np.int64))
         assert likeness.mean() == pytest.approx(0, abs=0.15)
@@ -70,22 +70,22 @@ def test_a_person_of_many_photos_is_no_crowd() -> None:
     vectors, who = faces([200] + [1] * 200, spread=0.8)
     one = np.ones(len(vectors), np.int64)
     pair = np.array([[0, 1]])
-    by_face = second_look(vectors, np.arange(len(vectors))).mean(pair, one)[0]
-    assert second_look(vectors, who).mean(pair, one)[0] > 1.5 * by_face
+    by_face = s_norm_clustered(vectors, np.arange(len(vectors))).mean(pair, one)[0]
+    assert s_norm_clustered(vectors, who).mean(pair, one)[0] > 1.5 * by_face
 
 
 def test_the_strangers_level_is_a_quartile_of_the_largest() -> None:
     largest = np.random.default_rng(0).normal(size=(2000, 500)).max(axis=1)
-    assert (largest < strangers_level(500)).mean() == pytest.approx(0.75, abs=0.03)
-    assert strangers_level(100) < strangers_level(10_000)
+    assert (largest < impostor_level(500)).mean() == pytest.approx(0.75, abs=0.03)
+    assert impostor_level(100) < impostor_level(10_000)
 
 
 def test_the_level_of_people_follows_their_mode() -> None:
     merges = np.random.default_rng(0).normal(5.0, 0.6, 3000)
-    assert people_level(merges, 3.8) == pytest.approx(3.8, abs=0.4)
-    assert people_level(merges[merges > 9], 3.8) == np.inf
+    assert genuine_threshold(merges, 3.8) == pytest.approx(3.8, abs=0.4)
+    assert genuine_threshold(merges[merges > 9], 3.8) == np.inf
     # Only strangers' merges, ever fewer above the level: no mode to go by.
-    assert people_level(3.8 + np.random.default_rng(0).exponential(0.3, 500), 3.8) == np.inf
+    assert genuine_threshold(3.8 + np.random.default_rng(0).exponential(0.3, 500), 3.8) == np.inf
 
 
 def test_neighbours_are_exact_pairs() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline import settings
 from pipeline.backbone import load as backbone_file
-from pipeline.method import Frozen
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.settings import Settings
 from pipeline.weights import checkpoint
 from pipeline.world.population import person
@@ -38,7 +38,7 @@ def weights(params: Settings, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def made(name: str) -> Path:
         if not (folder / name).exists():
             torch.manual_seed(0)
-            method = checkpoint.create(name, backbone_file.load(params.models.backbone), Frozen(params.models))
+            method = checkpoint.create(name, backbone_file.load(params.models.backbone), FrozenEncoders(params.models))
             card = checkpoint.card(method, checkpoint.Origin(name, "0" * 16, "", params.models, params.train, 0, {}))
             checkpoint.save(folder / name, method, card)
         return folder / name

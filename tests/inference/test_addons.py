@@ -15,10 +15,10 @@ from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.load import Backbone
 from pipeline.errors import MissingInput
 from pipeline.inference.addons import (
-    Control,
-    Controlled,
+    ControlNet,
+    ControlNetBackbone,
     ImagePrompt,
-    both,
+    add_residuals,
     image_prompt_tensors,
     merge_lora,
     read_image_prompt,
@@ -29,7 +29,7 @@ from pipeline.weights import checkpoint
 from tests.methods.test_contract import batch_of, create, shaken
 
 NAMES = plugins.names("methods")
-HOW = sampler.Sampling(steps=2, guidance=2.0)
+HOW = sampler.SamplerSettings(steps=2, guidance=2.0)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_q"
 CONVOLUTION = "mid_block.resnets.0.conv1"
 
@@ -48,7 +48,7 @@ def other_person(batch: Batch) -> Batch:
 
 
 def draw(backbone: Backbone, method: Method, batch: Batch) -> Tensor:
-    return sampler.draw(backbone, method, batch, [1], HOW)
+    return sampler.sample(backbone, method, batch, [1], HOW)
 
 
 def check(with_scale: Callable[[float], tuple[Backbone, Method, Batch]], alone: tuple[Backbone, Method, Batch]) -> None:
@@ -61,29 +61,31 @@ def check(with_scale: Callable[[float], tuple[Backbone, Method, Batch]], alone: 
     assert not torch.allclose(found, draw(backbone, method, other_person(batch)), atol=1e-5)
 
 
-def control_of(backbone: Backbone, scale: float) -> Control:
+def control_of(backbone: Backbone, scale: float) -> ControlNet:
     net = ControlNetModel.from_unet(backbone.unet, conditioning_embedding_out_channels=(8, 8, 8, 8)).eval()
-    return Control(shaken(net), torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(2)), scale)
+    return ControlNet(shaken(net), torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(2)), scale)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_controlnet_and_a_method_both_count(name: str, any_models: Models) -> None:
     def controlled(scale: float) -> tuple[Backbone, Method, Batch]:
         backbone, method, batch = made(name, any_models)
-        return Controlled(backbone, [control_of(backbone, scale)]), method, batch
+        return ControlNetBackbone(backbone, [control_of(backbone, scale)]), method, batch
 
     check(controlled, made(name, any_models))
 
 
 def test_residuals_of_several_nets_are_added_up(models: Models) -> None:
     first, second = (([torch.full((1,), value)], torch.full((1,), 10 * value)) for value in (1.0, 2.0))
-    assert both(None, second) is second
-    down, middle = both(first, second)
+    assert add_residuals(None, second) is second
+    down, middle = add_residuals(first, second)
     assert [float(part) for part in (*down, middle)] == [3.0, 30.0]
     backbone, method, batch = made("uniportrait", models)
     once = control_of(backbone, 1.0)
-    halves = Controlled(backbone, [replace(once, scale=0.5)] * 2)
-    assert torch.allclose(draw(halves, method, batch), draw(Controlled(backbone, [once]), method, batch), atol=1e-4)
+    halves = ControlNetBackbone(backbone, [replace(once, scale=0.5)] * 2)
+    assert torch.allclose(
+        draw(halves, method, batch), draw(ControlNetBackbone(backbone, [once]), method, batch), atol=1e-4
+    )
 
 
 def test_a_picture_for_each_of_a_batch_is_read_by_both_halves_of_guidance(models: Models) -> None:
@@ -91,9 +93,9 @@ def test_a_picture_for_each_of_a_batch_is_read_by_both_halves_of_guidance(models
     once = control_of(backbone, 1.0)
     several = replace(once, picture=torch.cat([once.picture, 1 - once.picture]))
     two = batch_of(method, backbone, [1, 1])
-    found = sampler.draw(Controlled(backbone, [several]), method, two, [1, 1], HOW)
+    found = sampler.sample(ControlNetBackbone(backbone, [several]), method, two, [1, 1], HOW)
     assert torch.allclose(
-        found[:1], draw(Controlled(backbone, [once]), method, batch_of(method, backbone, [1])), atol=1e-4
+        found[:1], draw(ControlNetBackbone(backbone, [once]), method, batch_of(method, backbone, [1])), atol=1e-4
     )
     assert not torch.allclose(found[:1], found[1:], atol=1e-5)
 
@@ -261,7 +263,7 @@ def test_all_of_them_at_once(models: Models) -> None:
     prompt = prompt_of(backbone)
     prompt.attach(backbone.unet)
     prompt.show(torch.ones(1, 24))
-    together = Controlled(backbone, [control_of(backbone, 0.5)])
+    together = ControlNetBackbone(backbone, [control_of(backbone, 0.5)])
     found = draw(together, method, batch)
     assert found.isfinite().all()
     assert not torch.allclose(found, draw(together, method, other_person(batch)), atol=1e-5)

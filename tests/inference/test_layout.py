@@ -101,12 +101,12 @@ def test_the_face_fills_its_box_however_it_is_held() -> None:
 
 
 def test_the_prior_is_a_cases_chosen_by_the_seed_and_fits_the_picture(tmp_path: Path) -> None:
-    head, path = tiny_models.head(), tmp_path / cases.FILE
+    head, path = tiny_models.head(), tmp_path / cases.CASES_FILE
     found = [
         replace(case, prior=tuple(replace(place, yaw=float(number)) for place in case.prior))
         for number, case in enumerate(tiny_models.tested(tmp_path))
     ]
-    cases.save(cases.Benchmark("tiny", cases.hash_of(found), tuple(found)), path)
+    cases.save_cases(cases.Benchmark("tiny", cases.hash_of_cases(found), tuple(found)), path)
     drawn = [layout.prior(path, 2, (256, 128), seed, head) for seed in range(12)]
     assert {places[0].yaw for places in drawn} == {4.0, 5.0}
     assert drawn == [layout.prior(path, 2, (256, 128), seed, head) for seed in range(12)]

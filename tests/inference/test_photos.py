@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.inference.photos import ORIENTATION, Album, read, read_mask
-from pipeline.method import Frozen
 from pipeline.settings import Settings
 from pipeline.world.population import person
 from pipeline.world.scene import portrait
@@ -16,7 +16,7 @@ from pipeline.world.scene import portrait
 
 @pytest.fixture(scope="module")
 def album(params: Settings) -> Album:
-    return Album(params, Frozen(params.models))
+    return Album(params, FrozenEncoders(params.models))
 
 
 def test_a_reference_is_the_aligned_face_with_its_head(album: Album, photos: Path) -> None:

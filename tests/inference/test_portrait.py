@@ -16,11 +16,11 @@ from pipeline.backbone.batch import Batch
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.inference import Options, Portrait, Spot, read
 from pipeline.inference import portrait as draw
-from pipeline.sampler import Sampling
+from pipeline.sampler import SamplerSettings
 from pipeline.settings import Settings
 from tests import tiny_models
 
-PAINTERS = [name for name in plugins.names("methods") if plugins.load("methods", name).METHOD.canvas_channels]
+PAINTERS = [name for name in plugins.names("methods") if plugins.load("methods", name).METHOD.control_channels]
 Loader = Callable[[str], Portrait]
 
 
@@ -71,14 +71,16 @@ def test_pictures_are_drawn_as_params_and_options_say(
     usual = replace(params.generate, half=half)
     monkeypatch.setattr(portrait, "_params", replace(params, generate=usual))
 
-    def look(backbone: Any, method: Any, batch: Batch, seeds: list[int], how: Sampling, *_: object) -> torch.Tensor:
+    def look(
+        backbone: Any, method: Any, batch: Batch, seeds: list[int], how: SamplerSettings, *_: object
+    ) -> torch.Tensor:
         asked.append(how)
         return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
 
     monkeypatch.setattr(draw.sample, "draw", look)
     portrait.draw(people, "a")
     portrait.draw(people, "a", options=Options(steps=1, guidance=5.0, eta=0.1))
-    assert asked == [Sampling(usual.steps, usual.guidance, usual.eta, half), Sampling(1, 5.0, 0.1, half)]
+    assert asked == [SamplerSettings(usual.steps, usual.guidance, usual.eta, half), SamplerSettings(1, 5.0, 0.1, half)]
 
 
 @pytest.mark.parametrize("name", PAINTERS)
@@ -88,9 +90,9 @@ def test_a_layout_reaches_the_canvas(
     drawn, portrait = seen(monkeypatch), portraits(name)
     for left in (0.1, 0.6):
         portrait.draw(people[:1], "a", options=Options(layout=[Spot((left, 0.3, left + 0.3, 0.7))]))
-        canvas = drawn[-1][1].canvas
+        canvas = drawn[-1][1].control_image
         assert canvas is not None
-        assert canvas.shape == (1, portrait._method.canvas_channels, 128, 128)
+        assert canvas.shape == (1, portrait._method.control_channels, 128, 128)
         rows, columns = np.nonzero(canvas[0].amax(0).numpy())
         assert left < columns.mean() / 128 < left + 0.3
         assert 0.2 < rows.mean() / 128 < 0.8
@@ -105,7 +107,7 @@ def test_pose_and_expression_reach_the_canvas_of_the_person_whose_they_are(
     left, right = Spot((0.1, 0.3, 0.3, 0.7)), Spot((0.7, 0.3, 0.9, 0.7))
     for second in (right, replace(right, **change)):
         portrait.draw(people, "a", options=Options(layout=[left, second]))
-    before, after = (batch.canvas for _, batch in drawn)
+    before, after = (batch.control_image for _, batch in drawn)
     assert before is not None
     assert after is not None
     half = before.shape[-1] // 2

@@ -6,11 +6,11 @@ import torch
 
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.head.camera import Camera
 from pipeline.head.model import load_head
 from pipeline.head.posed import Posed
-from pipeline.method import Frozen
 from pipeline.methods.consistentid import PARTS, ConsistentId, part_masks
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -25,13 +25,13 @@ def backbone(models: Models) -> Backbone:
 @pytest.fixture
 def method(models: Models, backbone: Backbone) -> ConsistentId:
     torch.manual_seed(0)
-    made = checkpoint.create("consistentid", backbone, Frozen(models))
+    made = checkpoint.create("consistentid", backbone, FrozenEncoders(models))
     assert isinstance(made, ConsistentId)
     return made.eval()
 
 
 def batch(method: ConsistentId, backbone: Backbone, count: int) -> Batch:
-    features = {name: torch.randn(1, count, 1, *value.shape) for name, value in method.blank.items()}
+    features = {name: torch.randn(1, count, 1, *value.shape) for name, value in method.null_features.items()}
     people = People(features, torch.ones(1, count, 1, dtype=torch.bool))
     return Batch(backbone.encode_text(["a of b"]), people, (8, 8))
 

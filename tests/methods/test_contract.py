@@ -15,13 +15,16 @@ from pipeline import plugins, sampler, shards
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, collate
 from pipeline.backbone.decoupled import WITHIN, resized
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import AttentionLayer
 from pipeline.backbone.load import Backbone
 from pipeline.head.people import people_masks
 from pipeline.inference.portrait import shared_out
-from pipeline.method import Frozen, Method
+from pipeline.method import Method
 from pipeline.settings import Models
-from pipeline.training import dataset, loop
+from pipeline.shards import training_shards
+from pipeline.training import loop
+from pipeline.training.distributed import SINGLE_PROCESS
 from pipeline.weights import checkpoint as adapter
 from tests import tiny_models
 from tests.tiny_training import make_plan
@@ -40,7 +43,7 @@ VARIANTS = [
 
 def create(name: str, backbone: Backbone, models: Models) -> Method:
     torch.manual_seed(0)
-    method = adapter.create(name, backbone, Frozen(models))
+    method = adapter.create(name, backbone, FrozenEncoders(models))
     method.attach(backbone.unet)
     return method
 
@@ -58,21 +61,22 @@ def batch_of(method: Method, backbone: Backbone, people: list[int]) -> Batch:
     """Pictures with so many people each, of random features."""
     draw = torch.Generator().manual_seed(4)
     features = [
-        [[{name: torch.randn(value.shape, generator=draw).numpy() for name, value in method.blank.items()}]] * count
+        [[{name: torch.randn(value.shape, generator=draw).numpy() for name, value in method.null_features.items()}]]
+        * count
         for count in people
     ]
-    text, known = backbone.encode_text(["a of b"] * len(people)), collate(features, method.blank)
-    return Batch(text, known, (8, 16), canvas=canvas_of(method, max(people), len(people)))
+    text, known = backbone.encode_text(["a of b"] * len(people)), collate(features, method.null_features)
+    return Batch(text, known, (8, 16), control_image=canvas_of(method, max(people), len(people)))
 
 
 def canvas_of(method: Method, people: int, pictures: int) -> torch.Tensor | None:
     """The same people on every picture, from left to right."""
-    if not method.canvas_channels:
+    if not method.control_channels:
         return None
     landmarks = np.linspace((0, 0), (1, 1), 68, dtype=np.float32) * 20 + 20
     posed = [replace(tiny_models.posed((32 + 48 * n, 32), 16), landmarks=landmarks) for n in range(people)]
-    painted = method.paint(tiny_models.head(), posed, (64, 128))
-    assert painted.shape == (64, 128, method.canvas_channels)
+    painted = method.render_control(tiny_models.head(), posed, (64, 128))
+    assert painted.shape == (64, 128, method.control_channels)
     assert painted.any()
     return torch.from_numpy(painted).permute(2, 0, 1).float().expand(pictures, -1, -1, -1) / 255
 
@@ -87,7 +91,9 @@ def test_an_untrained_method_that_is_given_nobody_is_the_plain_backbone(name: st
         method = create(name, backbone, any_models).eval()
         for people in ([1, 1], [2, 3]):
             batch = batch_of(method, backbone, people)
-            condition = method.condition(replace(batch, people=batch.people.where(torch.tensor([True]), method.blank)))
+            condition = method.condition(
+                replace(batch, people=batch.people.where(torch.tensor([True]), method.null_features))
+            )
             # a batch of one and a batch of two round differently
             assert torch.allclose(method.predict(backbone, noisy, times, condition), plain, atol=1e-5)
 
@@ -102,7 +108,7 @@ def test_who_else_is_in_the_batch_changes_nothing(name: str, any_models: Models)
     found = []
     for people in ([2], [2, 4]):
         batch, count = batch_of(method, backbone, people), len(people)
-        condition = method.condition(replace(batch, canvas=canvas_of(method, 2, count)))
+        condition = method.condition(replace(batch, control_image=canvas_of(method, 2, count)))
         found.append(method.predict(backbone, noisy.expand(count, -1, -1, -1), times.expand(count), condition)[0])
     assert torch.allclose(*found, atol=1e-4)
     assert not torch.allclose(found[0], plain[0], atol=1e-3)
@@ -142,10 +148,10 @@ class Pair:
         """(2, L) bool: whose place a layer's positions are, by the masks or by a canvas that numbers people."""
         masks = self.batch.masks
         if self.method.most_people is not None:
-            assert self.batch.canvas is not None
-            masks = people_masks(self.batch.canvas[:, -1], 2)
+            assert self.batch.control_image is not None
+            masks = people_masks(self.batch.control_image[:, -1], 2)
         assert masks is not None
-        return resized(masks, self.method.wires.grid(positions))[0] >= WITHIN
+        return resized(masks, self.method.attention_state.grid(positions))[0] >= WITHIN
 
 
 def with_another_second(batch: Batch) -> Batch:
@@ -212,9 +218,7 @@ def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path
     assert card["method"] == name
     settings = asdict(create(name, load.load(models.backbone), models).settings)
     assert card["settings"] == json.loads(json.dumps(settings))  # JSON has no tuples
-    assert card["data_fingerprint"] == shards.fingerprint(
-        *(path.name for path in dataset.training_shards(plan.samples))
-    )
+    assert card["data_fingerprint"] == shards.fingerprint(*(path.name for path in training_shards(plan.samples)))
     assert card["images_seen"] == 8
     assert card["part_licences"]["head"] == "Apache-2.0"
     assert card["licence"].startswith("Apache-2.0")
@@ -236,7 +240,7 @@ def train_and_draw(name: str, models: Models, folder: Path) -> None:
     assert any(not torch.equal(value, fresh[key]) for key, value in method.state_dict().items())
     for people in (1, 2):
         batch = batch_of(method, backbone, [people])
-        pictures = sampler.draw(backbone, method, batch, [1], sampler.Sampling(steps=2, guidance=2.0, eta=0.5))
+        pictures = sampler.sample(backbone, method, batch, [1], sampler.SamplerSettings(steps=2, guidance=2.0, eta=0.5))
         assert pictures.shape == (1, 3, 64, 128)
         assert pictures.isfinite().all()
     assert all(torch.equal(value, untouched[key]) for key, value in backbone.unet.state_dict().items())
@@ -252,7 +256,7 @@ def test_a_run_that_was_stopped_in_every_phase_ends_with_the_same_bytes(
     loop.fit(undisturbed)
     write, places = adapter.Checkpoint.write, []
 
-    def write_and_stop(checkpoint: adapter.Checkpoint, state: adapter.State) -> None:
+    def write_and_stop(checkpoint: adapter.Checkpoint, state: adapter.TrainingState) -> None:
         write(checkpoint, state)
         if state.phase not in places:
             places.append(state.phase)
@@ -280,11 +284,11 @@ def test_its_phases_spend_the_whole_budget_on_parameters_that_exist(name: str, m
 @pytest.mark.parametrize("name", NAMES)
 def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_path: Path) -> None:
     plan = make_plan(tmp_path, models, name, images=4)
-    trainer = loop.Trainer(plan, loop.ALONE)
+    trainer = loop.Trainer(plan, SINGLE_PROCESS)
     for phase in trainer.phases:
         parameters, _ = trainer._optimiser(phase)
         gradients = loop.Gradients(parameters, trainer.TERMS)
-        trainer.method.begin(phase)
+        trainer.method.on_phase_resume(phase)
         terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert next(iter(terms.values())) > 0  # the diffusion loss, or what a distillation learns by
         for pattern in phase.rates:
@@ -293,12 +297,12 @@ def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_pat
             assert any(each is not None and each.any() for each in learning), pattern
 
 
-def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[loop.Place, list[object]]:
+def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[loop.StepKey, list[object]]:
     """Photos, noise, times and number of references of every step of a whole training, by the step's place."""
-    trainer = loop.Trainer(make_plan(folder / name, models, name, images=80, preview_images=0), loop.ALONE)
-    found: dict[loop.Place, list[object]] = {}
+    trainer = loop.Trainer(make_plan(folder / name, models, name, images=80, preview_images=0), SINGLE_PROCESS)
+    found: dict[loop.StepKey, list[object]] = {}
 
-    def look(phase: contract.Phase, place: loop.Place, photos: list[int], gradients: object) -> dict[str, float]:
+    def look(phase: contract.Phase, place: loop.StepKey, photos: list[int], gradients: object) -> dict[str, float]:
         given = trainer._given(phase, place, photos)
         assert place not in found
         found[place] = [photos, trainer._references(phase, place), given.noisy.tolist(), given.times.tolist()]
@@ -340,10 +344,10 @@ def test_references_matter_after_training_and_their_absence_is_the_blank(
     with torch.no_grad():
         given, without = (
             method.predict(backbone, noisy, times, method.condition(each))
-            for each in (batch, batch.unconditional(batch.text, method.blank))
+            for each in (batch, batch.unconditional(batch.text, method.null_features))
         )
     assert not torch.allclose(given, without)
-    assert torch.equal(batch.unconditional(empty, method.blank).text.hidden, empty.hidden)
+    assert torch.equal(batch.unconditional(empty, method.null_features).text.hidden, empty.hidden)
 
 
 def test_a_misspelt_method_or_variant_is_one_clear_sentence() -> None:

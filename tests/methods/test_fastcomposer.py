@@ -5,8 +5,8 @@ import torch
 
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
-from pipeline.method import Frozen
 from pipeline.methods.fastcomposer import FastComposer, shares
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -20,13 +20,13 @@ def backbone(models: Models) -> Backbone:
 @pytest.fixture
 def method(models: Models, backbone: Backbone) -> FastComposer:
     torch.manual_seed(0)
-    made = checkpoint.create("fastcomposer", backbone, Frozen(models))
+    made = checkpoint.create("fastcomposer", backbone, FrozenEncoders(models))
     assert isinstance(made, FastComposer)
     return made.eval()
 
 
 def batch(method: FastComposer, backbone: Backbone, given: list[bool]) -> Batch:
-    features = {"embedding": torch.randn(1, len(given), 1, len(method.blank["embedding"]))}
+    features = {"embedding": torch.randn(1, len(given), 1, len(method.null_features["embedding"]))}
     return Batch(backbone.encode_text(["a of b"]), People(features, torch.tensor(given).view(1, -1, 1)), (8, 8))
 
 
@@ -55,5 +55,5 @@ def test_the_people_of_a_picture_share_its_words() -> None:
 def test_drawing_begins_with_the_caption_alone(method: FastComposer, backbone: Backbone) -> None:
     asked = batch(method, backbone, [True])
     found = method.condition(asked)
-    assert torch.equal(method.at(found, 0.0).text.hidden, asked.text.hidden)
-    assert method.at(found, 0.5) is found
+    assert torch.equal(method.condition_at(found, 0.0).text.hidden, asked.text.hidden)
+    assert method.condition_at(found, 0.5) is found

@@ -10,13 +10,14 @@ from torch.nn import functional as F
 from pipeline.backbone import load
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, People, Places
-from pipeline.backbone.decoupled import Faces
-from pipeline.backbone.inject import attentions, token_bias
+from pipeline.backbone.decoupled import IdCondition
+from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.backbone.inject import attention_modules, token_bias
 from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
 from pipeline.head.maps import draw_head, normal_map, pncc_map
 from pipeline.head.people import UNIT, people_masks
-from pipeline.method import Frozen, Given, Step
+from pipeline.method import ModelOutput, NoisyBatch
 from pipeline.methods.group_portrait import (
     LATENT_SIDE,
     GroupPortrait,
@@ -35,35 +36,37 @@ def backbone(models: Models) -> Backbone:
 
 def create(models: Models, backbone: Backbone, name: str = "group_portrait") -> GroupPortrait:
     torch.manual_seed(0)
-    frozen = Frozen(models)
+    frozen = FrozenEncoders(models)
     method = checkpoint.create(name, backbone, frozen)
     assert isinstance(method, GroupPortrait)
     method.attach(backbone.unet)
     return method
 
 
-def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> Given:
+def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> NoisyBatch:
     """A pair of people with their places, not noisy."""
     draw = torch.Generator().manual_seed(0)
-    features = {name: torch.randn(1, 2, 1, *value.shape, generator=draw) for name, value in method.blank.items()}
+    features = {
+        name: torch.randn(1, 2, 1, *value.shape, generator=draw) for name, value in method.null_features.items()
+    }
     people = People(features, torch.ones(1, 2, 1, dtype=torch.bool))
     if dropped:
-        people = people.where(torch.tensor([True]), method.blank)
+        people = people.where(torch.tensor([True]), method.null_features)
     points = torch.rand(1, 2, 68, 2, generator=draw) * 0.3 + torch.tensor([[0.1, 0.3], [0.6, 0.3]]).view(1, 2, 1, 2)
     boxes = torch.tensor([[[0.1, 0.3, 0.4, 0.6], [0.6, 0.3, 0.9, 0.6]]])
-    painted = method.paint(
+    painted = method.render_control(
         tiny_models.head(), [tiny_models.posed((32, 32), 16), tiny_models.posed((96, 32), 16)], (64, 128)
     )
     canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
-    batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), canvas=canvas)
+    batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), control_image=canvas)
     latents, times = torch.randn(1, 4, 8, 16, generator=draw), torch.tensor([100])
     noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=draw), times)
     wanted = F.normalize(torch.randn(1, 2, tiny_models.EMBEDDING, generator=draw), dim=-1)
-    return Given(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
+    return NoisyBatch(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
 
 
 def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
-    painted = GroupPortrait.paint(
+    painted = GroupPortrait.render_control(
         tiny_models.head(), [tiny_models.posed((40, 32), 16), tiny_models.posed((60, 32), 24)], (64, 128)
     )
     numbers = np.unique(painted[..., -1])
@@ -79,7 +82,7 @@ def test_the_canvas_shows_each_person_their_own_normals_and_points() -> None:
     head, size = tiny_models.head(), (64, 128)
     people = [tiny_models.posed((40, 32), 16, shape=2.0, yaw=-40.0), tiny_models.posed((70, 32), 24, yaw=40.0)]
     people[0] = replace(people[0], expression=np.full(tiny_models.EXPRESSION, 3.0, np.float32))
-    canvas = GroupPortrait.paint(head, people, size).astype(np.float32)
+    canvas = GroupPortrait.render_control(head, people, size).astype(np.float32)
     for number, person in enumerate(people, 1):
         vertices = head.vertices(person.shape, person.expression)
         buffers = draw_head(vertices, head.triangles, person.camera, size)
@@ -111,8 +114,8 @@ def test_in_drawing_nobody_is_read_outside_of_their_mask(models: Models, backbon
     masks = torch.zeros(1, 2, 8, 16)
     masks[0, 0, :, :8] = 1.0  # the second person is nowhere
     tokens = torch.randn(1, 2, 3, 16)
-    faces = Faces(tokens, torch.ones(1, 2, dtype=torch.bool), masks)
-    method.wires.begin(faces, (8, 16))
+    faces = IdCondition(tokens, torch.ones(1, 2, dtype=torch.bool), masks)
+    method.attention_state.reset(faces, (8, 16))
     hidden = torch.randn(1, 32, 32)
     query = torch.randn(1, layer.branch.heads, 32, 32 // layer.branch.heads)
     added, shares = layer.branch(query, faces, token_bias(faces.readable_at((4, 8)), hidden.dtype))
@@ -121,13 +124,17 @@ def test_in_drawing_nobody_is_read_outside_of_their_mask(models: Models, backbon
     assert inside[:, 4:].abs().max() < 1e-6
     assert 0 < inside[:, :4].min() < inside[:, :4].max() < 1  # the rest of the attention goes to nobody
     assert added.view(1, layer.branch.heads, 4, 8, -1)[..., 4:, :].abs().max() < 1e-6
-    attn, text, other = attentions(backbone.unet)[next(iter(method.layers))], torch.randn(1, 5, 16), tokens.clone()
+    attn, text, other = (
+        attention_modules(backbone.unet)[next(iter(method.layers))],
+        torch.randn(1, 5, 16),
+        tokens.clone(),
+    )
     other[:, 1] += 1.0
     for training in (False, True):  # in training it is the loss that holds attention to the masks
         method.train(training)
         found = []
         for each in (tokens, other):
-            method.wires.begin(replace(faces, tokens=each), (8, 16))
+            method.attention_state.reset(replace(faces, tokens=each), (8, 16))
             found.append(layer(attn, hidden, text))
         assert torch.equal(*found) != training
 
@@ -174,8 +181,8 @@ def test_latent_id_takes_faces_of_pictures_of_any_size(size: tuple[int, int]) ->
     assert net.features(faces).shape == (3, 24, 7, 7)
 
 
-def step(method: GroupPortrait, found: Given) -> Step:
-    return Step(**vars(found), prediction=found.noisy, maps=())
+def step(method: GroupPortrait, found: NoisyBatch) -> ModelOutput:
+    return ModelOutput(**vars(found), prediction=found.noisy, maps=())
 
 
 def test_the_identity_loss_is_less_for_who_is_like_the_reference(models: Models, backbone: Backbone) -> None:
@@ -197,10 +204,10 @@ def test_the_identity_loss_is_less_for_who_is_like_the_reference(models: Models,
 def test_the_identity_loss_moves_the_prediction_within_faces(models: Models, backbone: Backbone, name: str) -> None:
     """Its gradient goes through the judge, the cutting out and the clean latents back to what the UNet said."""
     method = create(models, backbone, name)
-    method.prepare(Frozen(models, backbone))
+    method.prepare(FrozenEncoders(models, backbone))
     found = given(method, backbone)
     prediction = torch.randn(found.noisy.shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    method.loss(Step(**vars(found), prediction=prediction, maps=()))["identity"].backward()
+    method.loss(ModelOutput(**vars(found), prediction=prediction, maps=()))["identity"].backward()
     assert prediction.grad is not None
     assert prediction.grad[..., 1:6].abs().sum() > 0  # the two faces, from left to right
     assert prediction.grad[..., 9:15].abs().sum() > 0
@@ -214,7 +221,7 @@ def test_where_references_were_dropped_nobody_is_judged(models: Models, backbone
 def test_the_recogniser_judges_pixels_and_is_no_part_of_the_method(models: Models, backbone: Backbone) -> None:
     method = create(models, backbone, "group_portrait-pixel_id")
     names = set(method.state_dict())
-    method.prepare(Frozen(models, backbone))
+    method.prepare(FrozenEncoders(models, backbone))
     assert set(method.state_dict()) == names
     first = step(method, given(method, backbone))
     faces = aligned(backbone.pixels(first.clean()), first.batch.places.landmarks, SIDE)

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, Reference
-from pipeline.method import Frozen
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.methods.hifi_portrait import GREY, HifiPortrait, shade, without_background
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -18,7 +18,7 @@ from tests import tiny_models
 @pytest.fixture
 def method(models: Models) -> HifiPortrait:
     torch.manual_seed(0)
-    made = checkpoint.create("hifi_portrait", load.load(models.backbone), Frozen(models))
+    made = checkpoint.create("hifi_portrait", load.load(models.backbone), FrozenEncoders(models))
     assert isinstance(made, HifiPortrait)
     return made.eval()
 
@@ -26,7 +26,8 @@ def method(models: Models) -> HifiPortrait:
 def people(method: HifiPortrait, references: int, given: int) -> People:
     draw = torch.Generator().manual_seed(0)
     features = {
-        name: torch.randn(1, 1, references, *value.shape, generator=draw) for name, value in method.blank.items()
+        name: torch.randn(1, 1, references, *value.shape, generator=draw)
+        for name, value in method.null_features.items()
     }
     return People(features, (torch.arange(references) < given).view(1, 1, -1))
 
@@ -58,7 +59,7 @@ def test_references_are_stacked_and_missing_ones_are_not_read(method: HifiPortra
 def test_without_the_refiner_a_face_is_its_embedding(method: HifiPortrait, models: Models) -> None:
     """The image encoder's tokens are what the refiner reads."""
     torch.manual_seed(0)
-    without = checkpoint.create("hifi_portrait-no_refiner", load.load(models.backbone), Frozen(models)).eval()
+    without = checkpoint.create("hifi_portrait-no_refiner", load.load(models.backbone), FrozenEncoders(models)).eval()
     who = people(method, 1, 1)
     other = replace(who, features={**who.features, "patches": -who.features["patches"]})
     assert torch.equal(tokens(without, who), tokens(without, other))
@@ -68,7 +69,7 @@ def test_without_the_refiner_a_face_is_its_embedding(method: HifiPortrait, model
 def test_landmarks_have_the_shape_of_the_references_and_the_pose_of_the_picture() -> None:
     head = tiny_models.head()
     first, other, turned = (
-        HifiPortrait.paint(head, [each], (112, 112))
+        HifiPortrait.render_control(head, [each], (112, 112))
         for each in (tiny_models.posed(), tiny_models.posed(shape=3.0), tiny_models.posed(yaw=40.0))
     )
     assert first.shape == (112, 112, 3)
@@ -92,7 +93,7 @@ def test_what_is_nearer_is_brighter() -> None:
 
 
 def test_the_variant_without_landmarks_has_an_empty_canvas(models: Models) -> None:
-    made = checkpoint.create("hifi_portrait-no_landmarks", load.load(models.backbone), Frozen(models)).eval()
-    batch = Batch(None, people(made, 1, 1), (8, 8), canvas=torch.ones(1, 3, 64, 64))  # type: ignore[arg-type]
-    assert made.condition(batch).canvas is not None
-    assert made.condition(batch).canvas.sum() == 0
+    made = checkpoint.create("hifi_portrait-no_landmarks", load.load(models.backbone), FrozenEncoders(models)).eval()
+    batch = Batch(None, people(made, 1, 1), (8, 8), control_image=torch.ones(1, 3, 64, 64))  # type: ignore[arg-type]
+    assert made.condition(batch).control_image is not None
+    assert made.condition(batch).control_image.sum() == 0

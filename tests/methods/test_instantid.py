@@ -5,10 +5,10 @@ import torch
 
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.camera import Camera
 from pipeline.head.posed import Posed
-from pipeline.method import Frozen
 from pipeline.methods.instantid import COLOURS, InstantId
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -23,7 +23,7 @@ def face(x: float) -> Posed:
 
 
 def test_five_points_of_five_colours_joined_to_the_nose() -> None:
-    canvas = InstantId.paint(tiny_models.head(), [face(60), face(180)], (128, 256))
+    canvas = InstantId.render_control(tiny_models.head(), [face(60), face(180)], (128, 256))
     for person in (face(60), face(180)):
         for (x, y), colour in zip(kps_from_landmarks68(person.landmarks), COLOURS, strict=True):
             assert tuple(canvas[round(y), round(x)]) == colour
@@ -33,7 +33,7 @@ def test_five_points_of_five_colours_joined_to_the_nose() -> None:
 
 
 def test_of_several_references_the_embeddings_are_averaged(models: Models) -> None:
-    method = checkpoint.create("instantid", load.load(models.backbone), Frozen(models)).eval()
+    method = checkpoint.create("instantid", load.load(models.backbone), FrozenEncoders(models)).eval()
     embedding = torch.randn(1, 1, 3, 8)
     both = People({"embedding": embedding}, torch.tensor([[[True, True, False]]]))
     mean = People({"embedding": embedding[:, :, :2].mean(2, keepdim=True)}, torch.ones(1, 1, 1, dtype=torch.bool))

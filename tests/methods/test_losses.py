@@ -9,6 +9,7 @@ from pipeline.backbone import load
 from pipeline.method import trainable
 from pipeline.settings import Models
 from pipeline.training import loop
+from pipeline.training.distributed import SINGLE_PROCESS
 from tests.methods.test_contract import create
 from tests.tiny_training import make_plan
 
@@ -97,11 +98,11 @@ def test_every_phase_teaches_its_parts_and_those_wholly(name: str, models: Model
 @pytest.mark.parametrize("name", TERMS)
 def test_every_phase_learns_by_its_losses(name: str, models: Models, tmp_path: Path) -> None:
     """None of them is 0, but for one whose weight an ablation takes away."""
-    trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), loop.ALONE)
+    trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), SINGLE_PROCESS)
     found = {}
     for phase in trainer.phases:
         gradients = loop.Gradients(trainer._optimiser(phase)[0], trainer.TERMS)
-        trainer.method.begin(phase)
+        trainer.method.on_phase_resume(phase)
         terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert all(value != 0 for term, value in terms.items() if term != "routing")
         assert ("routing" in terms and terms["routing"] != 0) == (phase.name == "groups" and name == "uniportrait")

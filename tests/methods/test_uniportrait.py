@@ -10,9 +10,9 @@ import torch
 from pipeline import sampler
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, Condition, People, Reference, collate
-from pipeline.backbone.decoupled import Faces, mask_shares
-from pipeline.backbone.inject import attentions
-from pipeline.method import Frozen
+from pipeline.backbone.decoupled import IdCondition, mask_shares
+from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.backbone.inject import attention_modules
 from pipeline.methods.uniportrait import (
     VARIANTS,
     IdEmbedding,
@@ -43,7 +43,7 @@ def people(count: int, references: int = 1) -> People:
 @pytest.fixture
 def method(models: Models) -> UniPortrait:
     torch.manual_seed(0)
-    made = checkpoint.create("uniportrait", load.load(models.backbone), Frozen(models))
+    made = checkpoint.create("uniportrait", load.load(models.backbone), FrozenEncoders(models))
     assert isinstance(made, UniPortrait)
     torch.nn.init.normal_(made.identity.out[1].weight)  # untrained, all ID tokens are zeros
     return made.eval()
@@ -84,7 +84,9 @@ def test_noise_samples_the_soft_map() -> None:
 def test_an_empty_slot_gets_no_position() -> None:
     router = Router(8, 6, 4, background=False)
     present = torch.tensor([[True, False, True]])
-    logits = of_present(router(torch.randn(1, 20, 8), Faces(torch.randn(1, 3, 4, 6), present, None, 1.0)), present)
+    logits = of_present(
+        router(torch.randn(1, 20, 8), IdCondition(torch.randn(1, 3, 4, 6), present, None, 1.0)), present
+    )
     assert allot(logits, noise=True)[0, 1].sum() == 0
     assert logits.softmax(1)[0, 1].sum() == 0
 
@@ -92,8 +94,8 @@ def test_an_empty_slot_gets_no_position() -> None:
 def test_the_router_does_not_care_about_the_order_of_people() -> None:
     router, tokens, hidden = Router(8, 6, 4, background=False), torch.randn(1, 3, 4, 6), torch.randn(1, 20, 8)
     present, turn = torch.ones(1, 3, dtype=torch.bool), [2, 0, 1]
-    first = router(hidden, Faces(tokens, present, None, 1.0))
-    assert torch.allclose(first[:, turn], router(hidden, Faces(tokens[:, turn], present, None, 1.0)), atol=1e-5)
+    first = router(hidden, IdCondition(tokens, present, None, 1.0))
+    assert torch.allclose(first[:, turn], router(hidden, IdCondition(tokens[:, turn], present, None, 1.0)), atol=1e-5)
 
 
 def test_a_layer_adds_to_the_evidence_of_the_layers_before() -> None:
@@ -120,14 +122,18 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
     noisy, times = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([500])
     for gathered in (True, False):
         torch.manual_seed(0)
-        blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(49, 16), "structure": torch.zeros(16, 60)}
-        method = UniPortrait(backbone, blank, Settings(rank=4, gathered=gathered)).eval()
+        null_features = {
+            "embedding": torch.zeros(8),
+            "intrinsic": torch.zeros(49, 16),
+            "structure": torch.zeros(16, 60),
+        }
+        method = UniPortrait(backbone, null_features, Settings(rank=4, gathered=gathered)).eval()
         method.attach(backbone.unet)
-        faces = Faces(torch.randn(1, 2, 16, 16), torch.ones(1, 2, dtype=torch.bool), None, 1.0)
+        faces = IdCondition(torch.randn(1, 2, 16, 16), torch.ones(1, 2, dtype=torch.bool), None, 1.0)
         condition = Condition(backbone.encode_text(text), faces)
         with torch.no_grad():
             first = method.predict(backbone, noisy, times, condition)
-            assert (method.wires.carried is not None) == gathered
+            assert (method.attention_state.carried is not None) == gathered
             assert torch.equal(first, method.predict(backbone, noisy, times, condition))
 
 
@@ -135,18 +141,18 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
 @torch.no_grad()
 def test_where_the_background_wins_nobody_is_heard(models: Models, count: int) -> None:
     backbone = load.load(models.backbone)
-    made = checkpoint.create("uniportrait-background", backbone, Frozen(models)).eval()
+    made = checkpoint.create("uniportrait-background", backbone, FrozenEncoders(models)).eval()
     assert isinstance(made, UniPortrait)
     made.attach(backbone.unet)
     name, layer = next((name, layer) for name, layer in made.layers.items() if layer.branch is not None)
     draw = torch.Generator().manual_seed(0)
     tokens, hidden, text = (torch.randn(size, generator=draw) for size in ((1, count, 16, 16), (1, 32, 32), (1, 5, 16)))
     torch.nn.init.normal_(layer.branch.router.background, generator=draw)
-    faces, found = Faces(tokens, torch.ones(1, count, dtype=torch.bool), None, 1.0), []
+    faces, found = IdCondition(tokens, torch.ones(1, count, dtype=torch.bool), None, 1.0), []
     for each in (replace(faces, scale=0.0), faces):
-        made.wires.begin(each, (4, 8))
-        found.append(layer(attentions(backbone.unet)[name], hidden, text))
-    background = made.wires.carried.flatten(2).argmax(1)[0] == count
+        made.attention_state.reset(each, (4, 8))
+        found.append(layer(attention_modules(backbone.unet)[name], hidden, text))
+    background = made.attention_state.carried.flatten(2).argmax(1)[0] == count
     assert 4 < background.sum() < 28
     heard = (found[1] - found[0]).abs().amax(-1)[0]
     assert heard[background].max() == 0
@@ -167,11 +173,11 @@ def test_one_person_has_every_position_and_no_router(method: UniPortrait, models
     for layer in method.layers.values():
         if layer.branch is not None:
             layer.branch.router = None  # would fail if it were asked
-    faces = Faces(method.tokens(people(1)), torch.ones(1, 1, dtype=torch.bool), None, 1.0)
+    faces = IdCondition(method.tokens(people(1)), torch.ones(1, 1, dtype=torch.bool), None, 1.0)
     whole = replace(faces, masks=torch.ones(1, 1, 8, 8))
     found = []
     for each in (faces, whole):
-        method.wires.begin(each, (8, 8))
+        method.attention_state.reset(each, (8, 8))
         text = backbone.encode_text(["a of b"])
         with torch.no_grad():
             found.append(backbone.denoise(torch.ones(1, 4, 8, 8), torch.tensor([500]), text))
@@ -202,27 +208,28 @@ def test_an_empty_slot_has_no_tokens(method: UniPortrait) -> None:
 def embed(settings: Settings, structure: torch.Tensor, keep: Keep, beta: float, shift: float = 0.0) -> torch.Tensor:
     """Tokens (1, 4, 16) of one face; the weights and the other features are always the same."""
     torch.manual_seed(0)
-    blank = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(9, 16), "structure": torch.zeros(4, 20)}
-    module, intrinsic = IdEmbedding(blank, 16, settings), torch.randn(1, 1, 9, 16)
+    null_features = {"embedding": torch.zeros(8), "intrinsic": torch.zeros(9, 16), "structure": torch.zeros(4, 20)}
+    module, intrinsic = IdEmbedding(null_features, 16, settings), torch.randn(1, 1, 9, 16)
     torch.nn.init.normal_(module.out[1].weight)
     return module(torch.full((1, 8), shift), intrinsic, structure, keep, torch.full((1, 1, 1), beta))
 
 
 def test_no_reference_changes_nothing(method: UniPortrait) -> None:
-    blank = {name: value[None, None, None] for name, value in method.blank.items()}
-    tokens = method.tokens(People(blank, torch.ones(1, 1, 1, dtype=torch.bool)))
+    null_features = {name: value[None, None, None] for name, value in method.null_features.items()}
+    tokens = method.tokens(People(null_features, torch.ones(1, 1, 1, dtype=torch.bool)))
     assert torch.equal(tokens, torch.zeros_like(tokens))
 
 
 def test_no_reference_changes_nothing_whatever_is_dropped(method: UniPortrait) -> None:
     method.train()
-    method.begin(method.phases()[0])
+    method.on_phase_resume(method.phases()[0])
     everybody = people(32)
-    blank = People(
-        {name: method.blank[name].expand_as(value) for name, value in everybody.features.items()}, everybody.given
+    null_features = People(
+        {name: method.null_features[name].expand_as(value) for name, value in everybody.features.items()},
+        everybody.given,
     )
     torch.manual_seed(2)
-    assert method.tokens(blank).abs().max() < 1e-5
+    assert method.tokens(null_features).abs().max() < 1e-5
     assert method.tokens(everybody).abs().max() > 0.1
 
 
@@ -259,16 +266,16 @@ def test_path_and_token_drop_come_as_often_as_published(method: UniPortrait) -> 
 
 
 def test_without_drop_regularisation_nothing_is_dropped(models: Models) -> None:
-    made = checkpoint.create("uniportrait-no_drop", load.load(models.backbone), Frozen(models)).train()
+    made = checkpoint.create("uniportrait-no_drop", load.load(models.backbone), FrozenEncoders(models)).train()
     assert isinstance(made, UniPortrait)
-    made.begin(made.phases()[0])
+    made.on_phase_resume(made.phases()[0])
     keep, beta = made._drop(Keep(), torch.ones(400, 1, 1), torch.zeros(400, 1, 16, 2))
     assert (beta == 1).all()
     assert keep.structure is None or keep.structure.all()
 
 
 def test_the_face_branch_begins_as_the_backbones_own_attention_to_text(method: UniPortrait, models: Models) -> None:
-    own = attentions(load.load(models.backbone).unet)
+    own = attention_modules(load.load(models.backbone).unet)
     for name, layer in method.layers.items():
         if layer.branch is not None:
             assert torch.equal(layer.branch.key.weight, own[name].to_k.weight)
@@ -278,7 +285,7 @@ def test_the_face_branch_begins_as_the_backbones_own_attention_to_text(method: U
 def test_stage_two_begins_with_what_stage_one_learnt(method: UniPortrait) -> None:
     layer = next(iter(method.layers.values()))
     torch.nn.init.normal_(layer.single.query.up)
-    method.enter(method.phases()[1])
+    method.on_phase_start(method.phases()[1])
     assert torch.equal(layer.multi.query.up, layer.single.query.up)
 
 
@@ -288,18 +295,18 @@ def test_interpolation_has_both_ends() -> None:
 
 
 def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Models) -> None:
-    frozen = Frozen(models)
+    frozen = FrozenEncoders(models)
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
     reference = Reference(crop, np.zeros(8, np.float32), tiny_models.posed())
-    found, blank = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_blank(frozen)
+    found, null_features = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_null(frozen)
     assert found["embedding"].shape == (3, 8)
     assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
     assert found["intrinsic"].shape == (3, 49, 16)
     assert found["structure"].shape == (3, 16, 4 + 8 + 12 + 32)
-    assert {name: value.shape[1:] for name, value in found.items()} == {n: v.shape for n, v in blank.items()}
-    assert np.abs(blank["intrinsic"]).sum() == 0
-    assert np.abs(blank["structure"][:, :24]).sum() == 0
-    assert np.abs(blank["structure"][:, 24:]).sum() > 0
+    assert {name: value.shape[1:] for name, value in found.items()} == {n: v.shape for n, v in null_features.items()}
+    assert np.abs(null_features["intrinsic"]).sum() == 0
+    assert np.abs(null_features["structure"][:, :24]).sum() == 0
+    assert np.abs(null_features["structure"][:, 24:]).sum() > 0
 
 
 def test_every_variant_differs_from_the_published_form() -> None:
@@ -311,13 +318,13 @@ def test_every_variant_differs_from_the_published_form() -> None:
 def test_published_recognisers_condition_it(name: str, models: Models, real_folder: Path) -> None:
     """Sizes follow their inner maps, which are narrower than high."""
     published = replace(models, recogniser_a=str(real_folder / "packs/models" / name))
-    backbone, frozen = load.load(models.backbone), Frozen(published)
+    backbone, frozen = load.load(models.backbone), FrozenEncoders(published)
     made = checkpoint.create("uniportrait", backbone, frozen).eval()
     made.attach(backbone.unet)
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
     found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny_models.posed()) for crop in crops])
-    who = collate([[[{key: value[row] for key, value in found.items()}]] for row in range(2)], made.blank)
+    who = collate([[[{key: value[row] for key, value in found.items()}]] for row in range(2)], made.null_features)
     batch = Batch(backbone.encode_text(["a of b"] * 2), who, (8, 8))
-    pictures = sampler.draw(backbone, made, batch, [1, 1], sampler.Sampling(2, 2.0))
+    pictures = sampler.sample(backbone, made, batch, [1, 1], sampler.SamplerSettings(2, 2.0))
     assert pictures.isfinite().all()
     assert not torch.allclose(*pictures, atol=1e-5)

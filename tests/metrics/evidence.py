@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.head.camera import rotation
 from pipeline.metric import ENCODERS, Calibration, Evidence, Held, Person
 
-SCALES = dict.fromkeys(ENCODERS, Calibration(stranger=0.0, same=0.8, threshold=0.4))
+SCALES = dict.fromkeys(ENCODERS, Calibration(impostor=0.0, genuine=0.8, threshold=0.4))
 
 
 def unit(*values: float) -> np.ndarray:

@@ -171,7 +171,7 @@ def test_all_of_it_against_loops() -> None:
         scores = confusion.score(asked)
         scale = asked.calibration["b"]
         alike = [[_alike(asked, who, face) for face in range(3)] for who in asked.people]
-        on_scale = [[(each - scale.stranger) / (scale.same - scale.stranger) for each in own] for own in alike]
+        on_scale = [[(each - scale.impostor) / (scale.genuine - scale.impostor) for each in own] for own in alike]
         for slot, face in enumerate(asked.matched):
             others = [on_scale[other][face] for other in range(3) if other != slot]
             assert values(scores, "confusion")[slot] == float(max(others) > on_scale[slot][face])

@@ -5,7 +5,7 @@ import pytest
 from torch import tensor
 from torchvision.ops import box_iou
 
-from pipeline.metric import overlap
+from pipeline.metric import iou
 from pipeline.metrics import layout
 from tests.metrics.evidence import evidence, missing, nobody, person, random_units, turned, values
 
@@ -29,7 +29,7 @@ def test_by_hand() -> None:
 def test_overlap_of_boxes_of_all_sizes_against_torchvision() -> None:
     corners, sizes = RNG.uniform(0, 50, (40, 2)), RNG.uniform(1, 60, (40, 2))
     boxes = np.hstack([corners, corners + sizes])
-    found = np.stack([overlap(box, boxes) for box in boxes[:10]])
+    found = np.stack([iou(box, boxes) for box in boxes[:10]])
     np.testing.assert_allclose(found, box_iou(tensor(boxes[:10]), tensor(boxes)).numpy())
     assert found[found < 1].max() > 0
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pipeline.encoders.residual import ConvNorm, fold
 from pipeline.pack import export, settings, trainer
 from pipeline.pack.recognition import nets
-from pipeline.training.loop import Ranks
+from pipeline.training.distributed import Ranks
 
 TRAINING = trainer.Training(steps=30, batch=8, rate=0.05, weight_decay=0.0, seed=5)
 

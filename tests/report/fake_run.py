@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import yaml
-from pipeline.benchmark.cases import Benchmark, Case, Person, Place, Shot
 
 from pipeline import images, records, settings, shards
 from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark.cases import Benchmark, Case, Person, Place, Shot
 from pipeline.evaluate import summary, worker
-from pipeline.evaluate.casts import read_gallery, strangers
-from pipeline.evaluate.observe import Found
+from pipeline.evaluate.casts import impostor_casts, read_gallery
+from pipeline.evaluate.observe import ScoredDetections
 from pipeline.head.camera import rotation
 from pipeline.metric import ENCODERS, Held
 from pipeline.plugins import load
@@ -113,7 +113,9 @@ def write(folder: Path, people: int = 16, casts: Sequence[int] = (16, 6, 4), cro
     ]
     _collected(data, photos)
     cases = _cases(photos, casts)
-    benchmark.save(Benchmark("v1", benchmark.hash_of(cases), tuple(cases)), data / "samples" / benchmark.FILE)
+    benchmark.save_cases(
+        Benchmark("v1", benchmark.hash_of_cases(cases), tuple(cases)), data / "samples" / benchmark.CASES_FILE
+    )
     _real(data / "scores" / "real", [photo for photo in photos if photo.split == "test"])
     crowd = crowd or Crowd()
     for name in dict.fromkeys((*QUALITY, *crowd.methods, *crowd.fewer_references)):
@@ -239,10 +241,10 @@ def _real(folder: Path, photos: Sequence[Photo]) -> None:
 
 def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
     """Images of one method, and their scores by the metrics themselves."""
-    gallery, others = read_gallery(data / "scores" / "real"), strangers(cases)
+    gallery, others = read_gallery(data / "scores" / "real"), impostor_casts(cases)
     rng = np.random.default_rng(list(name.encode()))
     pictures, rows, found, features = [], [], [], []
-    drawn = {"method": name, "benchmark": benchmark.hash_of(cases), "height": 128}
+    drawn = {"method": name, "benchmark": benchmark.hash_of_cases(cases), "height": 128}
     for protocol in benchmark.PROTOCOLS:
         for case in cases:
             head = {"case_id": case.case_id, "protocol": protocol}
@@ -252,7 +254,7 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
             image = {"bytes": data_bytes, "path": f"{case.case_id}.png"}
             pictures.append(head | drawn | {"image": image, "width": case.width, "reject": reject})
             if picture is None:
-                seen = replace(seen, faces=worker.nothing(gallery))
+                seen = replace(seen, faces=worker.no_detections(gallery))
             asked = worker.evidence(seen, gallery.cast(case, protocol, _wanted), gallery)
             rows += _rows(head | {"method": name}, case, asked)
             if name not in BOUNDS:
@@ -282,10 +284,12 @@ def _rows(head: dict[str, str], case: Case, asked: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.Seen, np.ndarray | None]:
+def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.Observation, np.ndarray | None]:
     """What a method might have drawn, and what would be seen of it."""
     keep, lose = quality(name)
-    nothing = worker.Seen(False, Found(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None)
+    nothing = worker.Observation(
+        False, ScoredDetections(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None
+    )
     if rng.uniform() < lose / 6:
         return nothing, None
     drawn = list(_drawn(case, lose, keep, rng))
@@ -294,10 +298,10 @@ def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.S
         encoder: np.array([unit(keep * who + 0.25 * rng.normal(size=SIZE)) for _, _, who in drawn]).reshape(-1, SIZE)
         for encoder in ENCODERS
     }
-    found = Found(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
+    found = ScoredDetections(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
     picture = draw(case.width, 128, [(box, person) for box, person, _ in drawn], case.seed)
     feature, prompt = unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()
-    return worker.Seen(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
+    return worker.Observation(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
 
 
 def _wanted(place: Place, references: np.ndarray) -> Held:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
-from pipeline.benchmark.cases import Case, Person, Shot
 
+from pipeline.benchmark.cases import Case, Person, Shot
 from pipeline.report import cases
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import settings, shards
-from pipeline.settings import Samples
+from pipeline.settings import SamplesSettings
 from pipeline.shapes.faces import faces_with_identity, tasks
 from pipeline.shapes.worker import ShapeWorker
 from tests import tiny_data
@@ -31,7 +31,7 @@ def photos() -> Iterator[Photo]:
 
 
 @pytest.fixture
-def chosen() -> Samples:
+def chosen() -> SamplesSettings:
     return replace(settings.load().samples, test_share=0.3, validation_share=0.15, cases=(6, 4, 2), seed=1)
 
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.benchmark import cases
+from pipeline.benchmark.build import read_spec
 from pipeline.errors import MissingInput
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.plan import Photo, decide, tasks
-from pipeline.settings import Samples
+from pipeline.settings import SamplesSettings
 from tests import tiny_data
 from tests.samples.conftest import CIRCLES, PROMPT, fit, photos
 
-PROMPTS = cases.read_wanted("v1").all_prompts()
+PROMPTS = read_spec("v1").all_prompts()
 
 
 @pytest.fixture
-def decided(data: Path, chosen: Samples) -> list[Photo]:
-    return decide(data, Faces(data), chosen, PROMPTS)
+def decided(data: Path, chosen: SamplesSettings) -> list[Photo]:
+    return decide(data, FaceTable(data), chosen, PROMPTS)
 
 
 def test_every_photo_is_decided_about_once(data: Path, decided: list[Photo]) -> None:
@@ -47,11 +47,11 @@ def test_a_circle_is_on_one_side(decided: list[Photo]) -> None:
     assert all(side[name] == photo.split for photo in decided for name in photo.identity_ids)
 
 
-def test_a_new_photo_costs_only_itself(tmp_path: Path, chosen: Samples) -> None:
+def test_a_new_photo_costs_only_itself(tmp_path: Path, chosen: SamplesSettings) -> None:
     def keys(folder: str, wanted: list[tiny_data.Photo]) -> set[str]:
         data = tiny_data.write(tmp_path / folder, wanted, per_shard=16)
         fit(data)
-        faces = Faces(data)
+        faces = FaceTable(data)
         found = tasks(decide(data, faces, chosen, PROMPTS), faces, chosen)
         return {f"{kind} {task.key}" for kind, each in found.items() for task in each}
 
@@ -63,13 +63,13 @@ def test_a_new_photo_costs_only_itself(tmp_path: Path, chosen: Samples) -> None:
     assert len(after - before) == 1
 
 
-def test_a_photo_that_faces_has_not_seen_is_one_sentence(data: Path, chosen: Samples) -> None:
-    faces = Faces(data)
+def test_a_photo_that_faces_has_not_seen_is_one_sentence(data: Path, chosen: SamplesSettings) -> None:
+    faces = FaceTable(data)
     faces._rows.popitem()
     with pytest.raises(MissingInput, match="run the faces stage again"):
         decide(data, faces, chosen, PROMPTS)
 
 
-def test_other_settings_give_other_splits(data: Path, chosen: Samples, decided: list[Photo]) -> None:
-    other = decide(data, Faces(data), replace(chosen, seed=5), PROMPTS)
+def test_other_settings_give_other_splits(data: Path, chosen: SamplesSettings, decided: list[Photo]) -> None:
+    other = decide(data, FaceTable(data), replace(chosen, seed=5), PROMPTS)
     assert [photo.split for photo in other] != [photo.split for photo in decided]

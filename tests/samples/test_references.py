@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from pipeline.samples import references
-from pipeline.samples.references import Portrait
+from pipeline.samples.references import ReferenceCandidate
 
-BASE = Portrait("f", "p", "ann", quality=0.8, pixels=60, yaw=0, pitch=0, alone=True)
+BASE = ReferenceCandidate("f", "p", "ann", quality=0.8, pixels=60, yaw=0, pitch=0, alone=True)
 
 
-def shots(*changes: dict) -> list[Portrait]:
+def shots(*changes: dict) -> list[ReferenceCandidate]:
     return [replace(BASE, face_id=f"f{n}", photo_id=f"p{n}", **change) for n, change in enumerate(changes)]
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from pipeline import records, shards
 from pipeline.benchmark import cases
-from pipeline.samples.faces import Faces
+from pipeline.samples.faces import FaceTable
 from pipeline.samples.plan import decide, tasks
 from pipeline.samples.worker import SampleWorker
-from pipeline.settings import Samples
+from pipeline.settings import SamplesSettings
 from tests import tiny_data
 
 
@@ -27,8 +27,8 @@ def copy(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def written(copy: Path, chosen: Samples) -> Path:
-    faces = Faces(copy)
+def written(copy: Path, chosen: SamplesSettings) -> Path:
+    faces = FaceTable(copy)
     worker = SampleWorker(copy)
     for kind, found in tasks(decide(copy, faces, chosen, ()), faces, chosen).items():
         for task in shards.missing(copy / "samples", kind, found):
@@ -69,11 +69,11 @@ def test_pandas_and_hugging_face_read_them(written: Path) -> None:
     assert pq.read_schema(path).metadata[b"huggingface"] == records.HUGGINGFACE[b"huggingface"]
 
 
-def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen: Samples) -> None:
+def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen: SamplesSettings) -> None:
     path = shards.paths(written, "test")[0]
     before = path.read_bytes()
     path.unlink()
-    faces = Faces(copy)
+    faces = FaceTable(copy)
     found = tasks(decide(copy, faces, chosen, ()), faces, chosen)["test"]
     missing = shards.missing(written, "test", found)
     assert len(missing) == 1
@@ -82,4 +82,4 @@ def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen
 
 
 def test_the_benchmark_is_not_needed_to_pack(written: Path) -> None:
-    assert not (written / cases.FILE).exists()
+    assert not (written / cases.CASES_FILE).exists()

@@ -1,5 +1,6 @@
 """Order, references and drops of training photos."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +11,37 @@ from pipeline.backbone import load
 from pipeline.errors import MissingInput
 from pipeline.method import Dropout, Method, Phase
 from pipeline.settings import Models
+from pipeline.shards import training_shards
 from pipeline.training import cache, dataset
-from pipeline.training.loop import Plan
+from pipeline.training.batch_sampler import BucketBatchSampler
+from pipeline.training.loop import TrainingPlan
 from tests.tiny_training import make_plan
 
 STILL = Dropout(0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory, models: Models) -> TrainingPlan:
     return make_plan(tmp_path_factory.mktemp("data"), models)
 
 
 @pytest.fixture(scope="module")
-def photos(plan: Plan) -> dataset.TrainingSet:
+def photos(plan: TrainingPlan) -> dataset.TrainingSet:
     return dataset.TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)
+
+
+def rows_of(plan: TrainingPlan, columns: list[str]) -> list[dict]:
+    """Rows of all training shards in the order in which training sees them."""
+    files = training_shards(plan.samples)
+    return sorted(
+        (row for path in files for row in cache.kept_rows(path, columns).to_pylist()), key=lambda row: row["photo_id"]
+    )
 
 
 def features(photos: dataset.TrainingSet) -> Method:
     """A method that asks for the features that lie in the cache."""
-    blank = {name: torch.zeros(value.shape[1:]) for name, value in photos._features[0].items()}
-    return Method(torch.nn.Identity(), blank)
+    null_features = {name: torch.zeros(value.shape[1:]) for name, value in photos._features[0].items()}
+    return Method(torch.nn.Identity(), null_features)
 
 
 def test_a_reference_is_never_from_the_target_photo(photos: dataset.TrainingSet) -> None:
@@ -44,13 +55,9 @@ def test_a_reference_is_never_from_the_target_photo(photos: dataset.TrainingSet)
 
 
 def test_places_are_fractions_from_the_edge_and_landmarks_count_from_the_middle_of_a_pixel(
-    photos: dataset.TrainingSet, plan: Plan
+    photos: dataset.TrainingSet, plan: TrainingPlan
 ) -> None:
-    row = next(
-        row
-        for path in dataset.training_shards(plan.samples)
-        for row in cache.kept(path, ["width", "height", "faces"]).to_pylist()
-    )
+    row = rows_of(plan, ["photo_id", "width", "height", "faces"])[0]
     face, wanted = photos.faces[0], row["faces"][0]
     size = np.array([row["width"], row["height"]])
     assert np.allclose(face.box, np.array(wanted["box"]) / [*size, *size])
@@ -66,11 +73,11 @@ def test_phases_choose_photos_by_people(photos: dataset.TrainingSet) -> None:
 
 def test_an_epoch_shows_every_photo_and_steps_are_found_directly() -> None:
     sizes = [(64, 64)] * 10 + [(128, 64)] * 4
-    order = dataset.Order(range(14), sizes, 4, [0, 1])
+    order = BucketBatchSampler(range(14), sizes, 4, [0, 1])
     epoch = [order.at(step) for step in range(4)]  # three batches of ten photos, one of four
     assert {photo for batch in epoch for photo in batch} == set(range(14))
     assert all(len({sizes[photo] for photo in batch}) == 1 for batch in epoch)
-    assert dataset.Order(range(14), sizes, 4, [0, 1]).at(3) == epoch[3]
+    assert BucketBatchSampler(range(14), sizes, 4, [0, 1]).at(3) == epoch[3]
     assert [order.at(step) for step in range(4, 8)] != epoch
 
 
@@ -104,19 +111,43 @@ def test_several_references_are_an_axis(photos: dataset.TrainingSet, models: Mod
     assert people.features["intrinsic"].shape[:3] == (2, 2, 2)
 
 
-def test_latents_in_the_cache_are_those_of_the_photo(photos: dataset.TrainingSet, plan: Plan, models: Models) -> None:
+def test_latents_in_the_cache_are_those_of_the_photo(
+    photos: dataset.TrainingSet, plan: TrainingPlan, models: Models
+) -> None:
     from pipeline.images import decode, to_unit
 
     backbone = load.load(models.backbone)
-    rows = [row for path in dataset.training_shards(plan.samples) for row in cache.kept(path, ["image"]).to_pylist()]
+    rows = rows_of(plan, ["photo_id", "image"])
     for index in (0, len(rows) - 1):
         pixels = torch.from_numpy(to_unit(decode(rows[index]["image"]["bytes"]))).permute(2, 0, 1)[None]
         expected = torch.cat(backbone.encode(pixels), dim=1)[0].numpy()
         assert np.allclose(photos._moments(index), expected, atol=1e-4)
 
 
-def test_an_entry_is_there_only_when_it_is_whole(plan: Plan, tmp_path: Path) -> None:
-    tasks = cache.photo_tasks(dataset.training_shards(plan.samples), plan.models)
+def test_an_entry_is_there_only_when_it_is_whole(plan: TrainingPlan, tmp_path: Path) -> None:
+    tasks = cache.latent_tasks(training_shards(plan.samples), plan.models)
     (tmp_path / f".{tasks[0].key}.writing-1").mkdir()
     assert cache.unfinished(tasks, tmp_path) == tasks
     assert cache.unfinished(tasks, plan.cache) == []
+
+
+def test_training_order_follows_from_photos_and_not_from_the_names_of_shards(
+    plan: TrainingPlan, tmp_path: Path, models: Models
+) -> None:
+    """Shards are named by the code that made them: other names in another order must train the same."""
+    other = tmp_path / "samples"
+    shutil.copytree(plan.samples, other)
+    files = training_shards(other)
+    names = [other / f"train-{99 - number:016d}.parquet" for number in range(len(files))]
+    for path, name in zip(files, names, strict=True):
+        path.rename(name)
+    keys = plan.photo_keys[::-1], plan.face_keys[::-1]
+    first, second = (
+        dataset.TrainingSet(folder, *found, plan.cache)
+        for folder, found in ((plan.samples, (plan.photo_keys, plan.face_keys)), (other, keys))
+    )
+    assert len(files) > 1
+    assert [[first.faces[i].identity for i in photo.faces] for photo in first.photos] == [
+        [second.faces[i].identity for i in photo.faces] for photo in second.photos
+    ]
+    assert all(np.array_equal(first._moments(i), second._moments(i)) for i in range(len(first.photos)))

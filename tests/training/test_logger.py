@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.settings import Models
 from pipeline.training import loop
-from pipeline.training.logger import CURVE, EVERY, Journal
+from pipeline.training.logger import CURVE, EVERY, TrainingLogger
 from tests.tiny_training import make_plan
 
 
@@ -20,7 +20,7 @@ def curve(folder: Path) -> list[dict[str, str]]:
 
 def write(folder: Path, first: int, last: int) -> None:
     """Steps of four images whose loss is their number."""
-    with Journal(folder, True, 4 * first) as journal:
+    with TrainingLogger(folder, True, 4 * first) as journal:
         for step in range(first, last):
             journal.add({"diffusion": float(step), "routing": 1.0}, 4 * (step + 1))
 
@@ -45,7 +45,7 @@ def test_a_killed_run_drops_what_its_checkpoint_does_not_know(tmp_path: Path) ->
 
 
 def test_other_ranks_write_nothing(tmp_path: Path) -> None:
-    with Journal(tmp_path, False, 0) as journal:
+    with TrainingLogger(tmp_path, False, 0) as journal:
         for step in range(EVERY):
             journal.add({"diffusion": 1.0}, step + 1)
         journal.show(np.zeros((8, 8, 3), np.uint8))

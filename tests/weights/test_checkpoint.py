@@ -8,18 +8,19 @@ import torch
 
 from pipeline import shards
 from pipeline.backbone import load
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.errors import MissingInput, ShardError
-from pipeline.method import Frozen, Method
-from pipeline.settings import Models, Train
+from pipeline.method import Method
+from pipeline.settings import Models, TrainSettings
 from pipeline.weights import checkpoint
 
-TRAIN = Train(160, 4, 1, 1e-3, 5.0, 2.0, 0.5, False, 60.0, 1, 0)
+TRAIN = TrainSettings(160, 4, 1, 1e-3, 5.0, 2.0, 0.5, False, 60.0, 1, 0)
 
 
 def write(folder: Path, models: Models) -> Method:
     backbone = load.load(models.backbone)
     torch.manual_seed(3)
-    method = checkpoint.create("uniportrait", backbone, Frozen(models))
+    method = checkpoint.create("uniportrait", backbone, FrozenEncoders(models))
     origin = checkpoint.Origin("uniportrait", "f", "d", models, TRAIN, 160, {"single": 7})
     checkpoint.save(folder, method, checkpoint.card(method, origin))
     return method
@@ -60,7 +61,7 @@ def test_weights_with_a_setting_that_is_no_more_are_one_clear_sentence(tmp_path:
 
 
 def test_a_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
-    state = checkpoint.State({"w": torch.ones(2)}, {"0/step": torch.tensor(3.0)}, 1, 20, 2.5)
+    state = checkpoint.TrainingState({"w": torch.ones(2)}, {"0/step": torch.tensor(3.0)}, 1, 20, 2.5)
     checkpoint.Checkpoint(tmp_path / "c.safetensors", "mine").write(state)
     found = checkpoint.Checkpoint(tmp_path / "c.safetensors", "mine").read()
     assert found

@@ -9,8 +9,8 @@ import torch
 
 from pipeline import settings, shards
 from pipeline.backbone import load
+from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.errors import FairnessError, LicenceError, MissingInput, SettingsError
-from pipeline.method import Frozen
 from pipeline.settings import Models
 from pipeline.weights import checkpoint, checks
 from tests import tiny_models
@@ -18,9 +18,9 @@ from tests import tiny_models
 
 def written(name: str, models: Models, weights: Path) -> Path:
     torch.manual_seed(0)
-    method = checkpoint.create(name, load.load(models.backbone), Frozen(models))
+    method = checkpoint.create(name, load.load(models.backbone), FrozenEncoders(models))
     (weights / name).mkdir(parents=True)
-    checkpoint.save(weights / name, method, checkpoint.about(method, name, "0" * 16, models))
+    checkpoint.save(weights / name, method, checkpoint.describe_parts(method, name, "0" * 16, models))
     return weights / name
 
 

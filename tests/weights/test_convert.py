@@ -14,13 +14,13 @@ from torch import Tensor
 from pipeline import method as contract
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, Text
-from pipeline.backbone.inject import numbered
+from pipeline.backbone.inject import in_processor_order
 from pipeline.backbone.load import Backbone
 from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError
 from pipeline.method import Method
 from pipeline.settings import Models
 from pipeline.weights import checkpoint, convert
-from pipeline.weights.key_maps import own_tensors, translate
+from pipeline.weights.key_maps import convert_keys, own_tensors
 from tests import tiny_models
 from tests.weights import published
 
@@ -52,17 +52,21 @@ def backbone_of(unet: UNet2DConditionModel) -> Backbone:
     return found
 
 
-def make(name: str, unet: UNet2DConditionModel, blank: dict[str, Tensor], **changes: Any) -> tuple[Method, Backbone]:
+def make(
+    name: str, unet: UNet2DConditionModel, null_features: dict[str, Tensor], **changes: Any
+) -> tuple[Method, Backbone]:
     kind, settings = contract.find(name)
     backbone = backbone_of(unet)
-    return kind(backbone, blank, replace(settings, **changes)).eval(), backbone
+    return kind(backbone, null_features, replace(settings, **changes)).eval(), backbone
 
 
-def small(name: str, blank: dict[str, Tensor], **changes: Any) -> tuple[Method, Backbone]:
+def small(name: str, null_features: dict[str, Tensor], **changes: Any) -> tuple[Method, Backbone]:
     torch.manual_seed(0)
     added: dict[str, Any] = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4}
     added["projection_class_embeddings_input_dim"] = 8 + 6 * 4
-    return make(name, tiny_models._unet(WIDTH, **(added if name.startswith("instantid") else {})), blank, **changes)
+    return make(
+        name, tiny_models._unet(WIDTH, **(added if name.startswith("instantid") else {})), null_features, **changes
+    )
 
 
 def fill(method: Method, name: str, backbone: Backbone, *files: dict[str, Tensor]) -> None:
@@ -71,14 +75,14 @@ def fill(method: Method, name: str, backbone: Backbone, *files: dict[str, Tensor
 
 def same_shapes(method: Method, name: str, backbone: Backbone, *files: dict[str, Tensor]) -> None:
     """Every tensor of the method is in the files, and of its shape; every name of the files is known."""
-    own = own_tensors(method, checkpoint.BLANK)
+    own = own_tensors(method, checkpoint.NULL_PREFIX)
     release = {f"file{n}": tensors for n, tensors in enumerate(files)}
-    found = translate(convert.layouts_of(name), release, own, numbered(backbone.unet))
+    found = convert_keys(convert.key_maps_of(name), release, own, in_processor_order(backbone.unet))
     assert {key: value.shape for key, value in found.items()} == {key: value.shape for key, value in own.items()}
     assert len(found) == sum(len(file) for file in files)
 
 
-def blank_of(**sizes: tuple[int, ...]) -> dict[str, Tensor]:
+def null_of(**sizes: tuple[int, ...]) -> dict[str, Tensor]:
     return {name: torch.zeros(size) for name, size in sizes.items()}
 
 
@@ -104,24 +108,24 @@ def test_the_published_file_of_faceid_plus_fits_sd15() -> None:
     shapes = published.faceid_plus(SD15, 768, 128, 512, 1280)
     assert len(shapes) == 4 + 2 + 2 + 4 + 4 * (4 + 3 + 4) + 32 * 8 + 16 * 2
     with torch.device("meta"):
-        blank = blank_of(embedding=(512,), patches=(257, 1280))
+        null_features = null_of(embedding=(512,), patches=(257, 1280))
         for name in ("ip_adapter_faceid_plus-released", "ip_adapter_faceid_plus-released_v1"):
-            method, backbone = make(name, UNet2DConditionModel(**SD15_CONFIG), blank)
+            method, backbone = make(name, UNet2DConditionModel(**SD15_CONFIG), null_features)
             same_shapes(method, name, backbone, published.on_meta(shapes))
 
 
 def test_the_published_files_of_uniportrait_fit_sd15() -> None:
     faces, router = published.uniportrait(SD15, 768, 128, 512, 64 + 128 + 256 + 1280, depth=6)
     with torch.device("meta"):
-        blank = blank_of(embedding=(512,), intrinsic=(49, 512), structure=(256, 1728))
-        method, backbone = make("uniportrait-released", UNet2DConditionModel(**SD15_CONFIG), blank)
+        null_features = null_of(embedding=(512,), intrinsic=(49, 512), structure=(256, 1728))
+        method, backbone = make("uniportrait-released", UNet2DConditionModel(**SD15_CONFIG), null_features)
         same_shapes(method, "uniportrait-released", backbone, published.on_meta(faces), published.on_meta(router))
 
 
 def test_the_published_files_of_instantid_fit_sdxl() -> None:
     with torch.device("meta"):
         unet = UNet2DConditionModel(**SDXL_CONFIG, up_block_types=SDXL_UP)
-        method, backbone = make("instantid-released", unet, blank_of(embedding=(512,)))
+        method, backbone = make("instantid-released", unet, null_of(embedding=(512,)))
         net = ControlNetModel(**SDXL_CONFIG).state_dict()
     file = published.on_meta(published.instantid(SDXL, 2048, 512, 1280))
     assert sum(name.startswith("ip_adapter.") for name in file) == 140
@@ -135,7 +139,7 @@ def test_the_published_files_of_instantid_fit_sdxl() -> None:
 def test_faceid_plus_calculates_what_its_authors_network_does(shortcut: bool) -> None:
     name = f"ip_adapter_faceid_plus-released{'' if shortcut else '_v1'}"
     weights = published.random(published.faceid_plus(TINY, WIDTH, RANK, EMBEDDING, PATCH))
-    method, backbone = small(name, blank_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
+    method, backbone = small(name, null_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
     fill(method, name, backbone, weights)
     photos = torch.nn.functional.normalize(torch.randn(2, 2, EMBEDDING), dim=-1)  # (B, J, D), two of each person
     unit = torch.nn.functional.normalize(photos.mean(1), dim=-1)  # the network knows no shorter one
@@ -152,10 +156,10 @@ def test_faceid_plus_calculates_what_its_authors_network_does(shortcut: bool) ->
 def test_uniportrait_calculates_what_its_authors_network_does(people: int) -> None:
     files = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
     faces, router = published.random(files[0]), published.random(files[1], seed=1)
-    blank = blank_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
-    method, backbone = small("uniportrait-released", blank)
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    method, backbone = small("uniportrait-released", null_features)
     fill(method, "uniportrait-released", backbone, router, faces)
-    given = {name: torch.randn(2, people, 1, *value.shape) for name, value in blank.items()}
+    given = {name: torch.randn(2, people, 1, *value.shape) for name, value in null_features.items()}
     tokens = [
         published.uniportrait_tokens(given["intrinsic"][:, n, 0], given["structure"][:, n, 0], faces, 0.1)
         for n in range(people)
@@ -169,7 +173,7 @@ def test_uniportrait_calculates_what_its_authors_network_does(people: int) -> No
 
 
 def test_instantid_calculates_what_its_authors_network_does(tmp_path: Path) -> None:
-    method, backbone = small("instantid-released", blank_of(embedding=(EMBEDDING,)), inner=2 * WIDTH)
+    method, backbone = small("instantid-released", null_of(embedding=(EMBEDDING,)), inner=2 * WIDTH)
     weights = published.random(published.instantid(TINY, WIDTH, EMBEDDING, 2 * WIDTH))
     net = ControlNetModel.from_unet(backbone.unet)
     with torch.no_grad():
@@ -181,7 +185,7 @@ def test_instantid_calculates_what_its_authors_network_does(tmp_path: Path) -> N
     embedding, canvas = torch.randn(2, EMBEDDING), torch.rand(2, 3, 64, 128)
     tokens = published.instantid_tokens(embedding, weights)
     people = people_of({"embedding": embedding[:, None, None]})
-    condition = method.condition(Batch(text_of(pooled=True), people, (8, 16), canvas=canvas))
+    condition = method.condition(Batch(text_of(pooled=True), people, (8, 16), control_image=canvas))
     assert torch.allclose(condition.faces.tokens[:, 0], tokens, atol=1e-5)
     states, times = noisy()
     with torch.no_grad():
@@ -218,9 +222,9 @@ def test_layers_are_numbered_and_tokens_made_as_by_diffusers() -> None:
     """Diffusers' own reader of these files, which knows tokens, K_id and V_id, but not the low-rank changes."""
     name = "ip_adapter_faceid_plus-released_v1"
     weights = published.random(published.faceid_plus(TINY, WIDTH, RANK, EMBEDDING, PATCH))
-    method, backbone = small(name, blank_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
+    method, backbone = small(name, null_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
     fill(method, name, backbone, weights)
-    names = [site.replace("-", ".") for site in numbered(backbone.unet)]
+    names = [site.replace("-", ".") for site in in_processor_order(backbone.unet)]
     branches = {key: value for key, value in weights.items() if "_ip." in key}
     adapters = {"image_proj": published.section(weights, "image_proj"),
                 "ip_adapter": published.section(branches, "ip_adapter")}  # fmt: skip
@@ -250,7 +254,7 @@ def wrong(change: dict[str, Tensor | None]) -> None:
     """A file of FaceID-Plus with other tensors, or without some."""
     name = "ip_adapter_faceid_plus-released"
     weights = published.random(published.faceid_plus(TINY, WIDTH, RANK, EMBEDDING, PATCH)) | change
-    method, backbone = small(name, blank_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
+    method, backbone = small(name, null_of(embedding=(EMBEDDING,), patches=(5, PATCH)))
     fill(method, name, backbone, {key: value for key, value in weights.items() if value is not None})
 
 
@@ -274,8 +278,8 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_missing_file_of_a_release_is_named() -> None:
     faces, _ = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
-    blank = blank_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
-    method, backbone = small("uniportrait-released", blank)
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    method, backbone = small("uniportrait-released", null_features)
     with pytest.raises(WeightsError, match=r"not given: uniportrait-router_sd15.bin.*layers\..*more; give all files"):
         fill(method, "uniportrait-released", backbone, published.random(faces))
     with pytest.raises(WeightsError, match="file1 says again"):
@@ -285,8 +289,8 @@ def test_a_missing_file_of_a_release_is_named() -> None:
 def test_the_image_prompts_branch_and_what_the_routers_file_repeats_are_left_out() -> None:
     files = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
     faces, router = published.random(files[0]), published.random(files[1], seed=1)
-    blank = blank_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
-    method, backbone = small("uniportrait-released", blank)
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    method, backbone = small("uniportrait-released", null_features)
     fill(method, "uniportrait-released", backbone, faces, router)
     expected = {name: value.clone() for name, value in method.state_dict().items()}
     more = {f"faceid_adapter.1.to_{part}_ip.weight": torch.ones(32, WIDTH) for part in "kv"}
@@ -345,7 +349,7 @@ def test_weights_whose_licence_nobody_states_are_refused(models: Models, tmp_pat
 
 def test_a_method_without_a_table_or_a_file_that_is_not_there_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"fastcomposer has no table RELEASED.*instantid"):
-        convert.layouts_of("fastcomposer")
+        convert.key_maps_of("fastcomposer")
     with pytest.raises(MissingInput, match=r"nothing\.bin"):
         convert.read(tmp_path / "nothing.bin")
     with pytest.raises(WeightsError, match="not a folder of a diffusers ControlNetModel"):

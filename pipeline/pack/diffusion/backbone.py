@@ -6,8 +6,8 @@ are dropped for guidance (Ho & Salimans 2022). The text encoder is the text towe
 in SD 1.5. In training the UNet is also told who is shown (see portrayed.py). What is saved is the moving average of the
 weights.
 
-Run alone: `python -m pipeline.pack.diffusion.backbone`. Reads `models/clip` and `models/backbone/vae`, writes the rest of
-`models/backbone/`, which `StableDiffusionPipeline.from_pretrained` loads.
+Run alone: `python -m pipeline.pack.diffusion.backbone`. Reads `models/clip` and `models/backbone/vae`, writes the rest
+of `models/backbone/`, which `StableDiffusionPipeline.from_pretrained` loads.
 """
 
 import copy
@@ -27,13 +27,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipeline.backbone.inject import box_masks
+from pipeline.backbone.masks import box_masks
 from pipeline.encoders.image_text import FILES
 from pipeline.pack import dataset, export, settings, trainer
 from pipeline.pack.diffusion import blocks, identity_conditioning, recogniser_loss
 from pipeline.pack.diffusion.batches import SCHEDULE_STEPS, Batches, Diffusion, Kind, tokenize
 from pipeline.pack.text import clip, tokenizer
-from pipeline.training.loop import Ranks
+from pipeline.training.distributed import Ranks
 
 FOLDER = settings.MODELS / "backbone"
 PART = "text encoder and UNet"
@@ -155,7 +155,7 @@ class Learner(nn.Module):
         self.unet, self.text, self.telling = unet, text.requires_grad_(False), telling
         self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
         self.average.requires_grad_(False)
-        self._wires = identity_conditioning.tell(unet)
+        self._attention_state = identity_conditioning.tell(unet)
         self._scheduler, self._diffusion = DDIMScheduler(**SCHEDULE), diffusion
 
     def forward(self, batch: trainer.Batch) -> Tensor:
@@ -164,7 +164,7 @@ class Learner(nn.Module):
         wanted = self._scheduler.get_velocity(batch["latents"], batch["noise"], batch["times"])
         told = identity_conditioning.Told(self.telling(batch["people"]), batch["told"], batch["boxes"])
         size = (noisy.shape[-2], noisy.shape[-1])
-        self._wires.begin(told, size)
+        self._attention_state.reset(told, size)
         found = self.unet(noisy, batch["times"], self.text(batch["tokens"]).last_hidden_state).sample
         error = (found.float() - wanted).square().mean(1, keepdim=True)
         counts = 1 + self._diffusion.face * box_masks(batch["boxes"], size).amax(1, keepdim=True)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.backbone.timesteps import stratified_timesteps
 from pipeline.pack import trainer
 from pipeline.pack.diffusion import blocks, identity_conditioning, vae
 from pipeline.pack.diffusion.recogniser_loss import face_grid
 from pipeline.training.face_crops import corners_of
-from pipeline.training.loop import spread_times
 
 SCHEDULE_STEPS = 1000  # of noise, from none to nothing else
 CLOSE = 16  # side of a close-up in latent cells: 64 pixels, a portrait's face
@@ -87,7 +87,7 @@ class Batches:
             "latents": latents,
             "noise": torch.from_numpy(chance.standard_normal(latents.shape, np.float32)),
             "tokens": torch.where(dropped[:, None], self._empty, chosen.tokens),
-            "times": spread_times(size, SCHEDULE_STEPS, self._diffusion.focus, _generator(chance)),
+            "times": stratified_timesteps(size, SCHEDULE_STEPS, self._diffusion.focus, _generator(chance)),
             "people": torch.from_numpy(chosen.people),
             "boxes": torch.from_numpy(chosen.boxes),
             "told": torch.from_numpy(told),

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from pipeline.backbone.inject import (
     AttentionLayer,
-    Wires,
+    AttentionState,
     attach,
     attend,
+    attention_layers,
     merge_heads,
-    region_masks,
-    sites,
     split_heads,
 )
+from pipeline.backbone.masks import region_masks
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.pack import dataset
 from pipeline.world import population
@@ -78,7 +78,7 @@ class Reading(AttentionLayer):
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
         assert context is not None
-        told: Told = self.wires.faces
+        told: Told = self.attention_state.faces
         query = split_heads(attn.to_q(hidden), attn.heads)
         out = attend(query, *_projected(attn, context)) + self._people(attn, query, told)
         return attn.to_out[0](merge_heads(out))
@@ -87,7 +87,7 @@ class Reading(AttentionLayer):
         """What people add, (B, heads, L, d)."""
         key, value = _projected(attn, told.tokens)  # (B, N, heads, T, d)
         each = attend(query.unsqueeze(1), key, value)  # (B, N, heads, L, d)
-        return (each * shares(told, self.wires.grid(query.shape[-2]))[:, :, None, :, None]).sum(1)
+        return (each * shares(told, self.attention_state.grid(query.shape[-2]))[:, :, None, :, None]).sum(1)
 
 
 def _projected(attn: Attention, source: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,14 +101,14 @@ def shares(told: Told, grid: tuple[int, int]) -> Tensor:
 
 def layers(unet: nn.Module) -> dict[str, AttentionLayer]:
     """What reads of people at every attention layer of `unet`, by the layer's name."""
-    return {site.name: Reading() if site.context else Plain() for site in sites(unet)}
+    return {site.name: Reading() if site.context else Plain() for site in attention_layers(unet)}
 
 
-def tell(unet: nn.Module) -> Wires:
-    """Let the cross-attention of `unet` read what lies on the wires that are returned."""
-    wires = Wires()
-    attach(unet, layers(unet), wires)
-    return wires
+def tell(unet: nn.Module) -> AttentionState:
+    """Let the cross-attention of `unet` read what lies on the attention_state that are returned."""
+    attention_state = AttentionState()
+    attach(unet, layers(unet), attention_state)
+    return attention_state
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pipeline import sampler, shards
 from pipeline.backbone.batch import Batch, Condition, People, Places
-from pipeline.backbone.inject import sites
+from pipeline.backbone.inject import attention_layers
 from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
 from pipeline.images import Pixels, from_unit
@@ -27,7 +27,7 @@ from pipeline.pack.diffusion import identity_conditioning, vae
 from pipeline.pack.recognition.detector import DET_SIZE
 
 # As `generate` in the project's params.yaml.
-HOW = sampler.Sampling(steps=20, guidance=3.0, eta=0.7, half=True)
+HOW = sampler.SamplerSettings(steps=20, guidance=3.0, eta=0.7, half=True)
 AT_ONCE = 8
 KNOWN = "coefficients"
 Rows = NDArray[np.int64]
@@ -52,7 +52,7 @@ class Naming(Method):
 def naming(backbone: Backbone, weights: Mapping[str, Tensor]) -> Naming:
     """The backbone with a stored map from coefficients to tokens."""
     width, coefficients = weights["map.weight"].shape
-    context = next(site.context for site in sites(backbone.unet) if site.context)
+    context = next(site.context for site in attention_layers(backbone.unet) if site.context)
     telling = identity_conditioning.Telling(coefficients, width // context, context)
     telling.load_state_dict(dict(weights))
     return Naming(backbone, telling.eval())
@@ -102,7 +102,7 @@ def drawn(
         places = Places(boxes, torch.zeros(*boxes.shape[:2], dataset.LANDMARKS, 2))
         text = backbone.encode_text([data.captions[photo] for photo in part])
         batch = Batch(text, People({KNOWN: known}, given), (size[0], size[1]), places)
-        images = sampler.draw(backbone, method, batch, part, HOW)
+        images = sampler.sample(backbone, method, batch, part, HOW)
         made += list(from_unit(images.float().permute(0, 2, 3, 1).cpu().numpy()))
     return made
 

@@ -24,7 +24,8 @@ from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.pack import dataset, export, settings, trainer
 from pipeline.pack.diffusion import blocks
 from pipeline.pack.diffusion.recogniser_loss import aligned, face_grid, person_loss, supervisor
-from pipeline.training.loop import Ranks, number_of
+from pipeline.training.distributed import Ranks
+from pipeline.training.loop import torch_seed
 
 FOLDER = settings.MODELS / "backbone" / "vae"
 PART = "autoencoder"
@@ -227,7 +228,7 @@ def run(ranks: Ranks) -> float:
     how = plan()
     data = {kind: dataset.load("p1", kind) for kind in dataset.WIDTHS}
     learner = Learner(build(how.sizes, how.training.seed), how.loss.noise)
-    torch.manual_seed(number_of([how.training.seed, ranks.rank]))
+    torch.manual_seed(torch_seed([how.training.seed, ranks.rank]))
     batches, loss = Batches(data, how.side, how.training), loss_of(how.loss)
     layout, version = torch.contiguous_format, dataset.version("p1")
     seconds = trainer.fit(learner, batches, loss, how.training, export.work("vae"), layout, data=version, ranks=ranks)

@@ -1,8 +1,8 @@
 """Measures the perception part of the pack on the people of P9, through FaceAnalysis, into the cards and one JSON.
 
 Reads `data/pack/drawn/p9` and `models/recogniser_*`; writes the `measured` entry of each part's card, and all figures
-to `data/pack/perception.json`. Run alone: `python -m pipeline.pack.recognition.evaluate`. Faces are what the detector finds at
-its threshold of 0.5, and are aligned by the key points it gives, as everywhere else.
+to `data/pack/perception.json`. Run alone: `python -m pipeline.pack.recognition.evaluate`. Faces are what the detector
+finds at its threshold of 0.5, and are aligned by the key points it gives, as everywhere else.
 """
 
 import json

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.report import board, manifest, tables
 from pipeline.report.tables import DifferenceShown
-from pipeline.settings import references_of
+from pipeline.settings import parse_reference_count
 
 COLUMNS = (
     "protocol", "people", "method", "ablation", "change", "metric", "better", "mean", "low", "high", "p", "verdict",
@@ -178,7 +178,7 @@ def changes(ablations: Mapping[str, str], weights: Path, references: int) -> dic
 
 def change(name: str, full: str, weights: Path, references: int) -> str:
     """What one ablation changed against its full method."""
-    trained, fewer = references_of(name)
+    trained, fewer = parse_reference_count(name)
     words = [] if trained == full else _differing(_settings(weights / full), _settings(weights / trained))
     if fewer:
         words.append(f"references {references} -> {fewer}")

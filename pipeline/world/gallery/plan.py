@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import shards
-from pipeline.settings import World
+from pipeline.settings import WorldSettings
 
 GROUP_SIZES = (2, 3, 4)
 FIGURES_PER_PAGE = 24
@@ -54,7 +54,7 @@ class Shot:
         return "robots" if "private" in self.mishaps else "opt_out" if "reserved" in self.mishaps else "kept"
 
 
-def shots(world: World) -> list[Shot]:
+def shots(world: WorldSettings) -> list[Shot]:
     """All photographs, circle by circle: the portraits of its people, then its groups."""
     circles = [
         range(start, min(start + world.circle, world.people)) for start in range(0, world.people, max(world.circle, 1))
@@ -67,7 +67,7 @@ def shots(world: World) -> list[Shot]:
     return found
 
 
-def _groups(world: World, number: int, circles: int, circle: Sequence[int]) -> list[tuple[int, ...]]:
+def _groups(world: WorldSettings, number: int, circles: int, circle: Sequence[int]) -> list[tuple[int, ...]]:
     """The groups of one circle, whose share of all groups is as equal as it can be; a circle of one has none."""
     first, end = world.groups * number // circles, world.groups * (number + 1) // circles
     chance = np.random.default_rng([world.seed, number, 0x6A1])

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import images, records, shards
-from pipeline.settings import World
+from pipeline.settings import WorldSettings
 from pipeline.world import population, scene
 from pipeline.world.gallery import oddities, pages, plan
 from pipeline.world.gallery.oddities import HTML, JPEG, Row, row
@@ -24,7 +24,7 @@ from pipeline.world.gallery.plan import Shot
 PNG = "Content-Type: image/png"
 
 
-def tasks(world: World) -> list[shards.Task]:
+def tasks(world: WorldSettings) -> list[shards.Task]:
     """The shards of photographs to draw; their inputs are the shots and the number of the chunk."""
     made_by = (code(), world.seed)
     pieces = shards.chunks(plan.shots(world), world.photos_per_shard)
@@ -43,7 +43,7 @@ def code() -> str:
 class Photographer:
     """Draws one shard: the photographs of its shots, their mishaps and the album pages that show them."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: WorldSettings, folder: Path) -> None:
         self._seed, self._folder = world.seed, folder
 
     def __call__(self, task: shards.Task) -> int:

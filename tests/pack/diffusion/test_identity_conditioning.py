@@ -49,10 +49,10 @@ def run(model: UNet2DConditionModel) -> torch.Tensor:
 
 def test_a_network_that_is_told_of_nobody_is_the_plain_one() -> None:
     plain, model = unet(), unet()
-    wires = identity_conditioning.tell(model)
-    wires.begin(told(torch.randn(1, 2, 3, 16), [False, False]), (16, 32))
+    attention_state = identity_conditioning.tell(model)
+    attention_state.reset(told(torch.randn(1, 2, 3, 16), [False, False]), (16, 32))
     assert torch.allclose(run(model), run(plain), atol=1e-5)
-    wires.begin(told(torch.randn(1, 2, 3, 16), [True, False]), (16, 32))
+    attention_state.reset(told(torch.randn(1, 2, 3, 16), [True, False]), (16, 32))
     assert not torch.allclose(run(model), run(plain), atol=1e-3)
 
 

@@ -75,4 +75,4 @@ def test_the_share_lies_between_untold_and_kept() -> None:
 def test_the_stored_map_has_the_size_of_a_person(pack: Backbone) -> None:
     known = next(iter(identity_conditioning.coefficients(7, [0]).values()))
     method = identity_upper_bound.naming(pack, load_file(backbone.TELLING))
-    assert method.blank[identity_upper_bound.KNOWN].shape == torch.Size([len(known)])
+    assert method.null_features[identity_upper_bound.KNOWN].shape == torch.Size([len(known)])

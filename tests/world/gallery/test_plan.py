@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.settings import World
+from pipeline.settings import WorldSettings
 from pipeline.world.gallery import plan
 
-WORLD = World(people=25, portraits_per_person=6, groups=17, circle=10, seed=20, photos_per_shard=50)
+WORLD = WorldSettings(people=25, portraits_per_person=6, groups=17, circle=10, seed=20, photos_per_shard=50)
 
 
 def test_everybody_is_photographed_as_often_as_asked() -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from pipeline import images, records, shards
 from pipeline.crawl import pages, server
-from pipeline.settings import World
+from pipeline.settings import WorldSettings
 from pipeline.world.gallery import oddities, plan
 from pipeline.world.gallery import worker as site
 from tests.crawl.test_walk import Run
 
 HOSTS = ("gallery", "faces", "studio", "friends", "mirror", "busy", "shy", "maze", "closed")
-WORLD = World(people=3, portraits_per_person=8, groups=2, circle=3, seed=20, photos_per_shard=20)
+WORLD = WorldSettings(people=3, portraits_per_person=8, groups=2, circle=3, seed=20, photos_per_shard=20)
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,23 @@ from scipy.stats import norm
 
 from pipeline.identities.linkage import Floats, Integers, Pairing, sum_rows, unique_edges
 
-CROWD = 1024  # faces that stand for all in the first look
+COHORT = 1024  # faces that stand for all in the first look
 STEP, WIDTH = 0.05, 0.2  # grid and kernel of the density of merges, standard deviations
 
 
-def first_look(vectors: Floats) -> Pairing:
+def s_norm_initial(vectors: Floats) -> Pairing:
     """Likeness before anything is known about identities, for unit-length embeddings (N, D).
 
     Median and lower half spread of each face's cosines with a part of the crowd: the faces of the same person all lie
     in the upper half, and a family album has many of them.
     """
-    rows = np.unique(np.linspace(0, len(vectors) - 1, CROWD).round().astype(int))
+    rows = np.unique(np.linspace(0, len(vectors) - 1, COHORT).round().astype(int))
     single = vectors.astype(np.float32)
     low, middle = np.quantile(single @ single[rows].T, [norm.cdf(-1), 0.5], axis=1).astype(np.float64)
     return _pairing(vectors, middle, middle - low)
 
 
-def second_look(vectors: Floats, labels: Integers) -> Pairing:
+def s_norm_clustered(vectors: Floats, labels: Integers) -> Pairing:
     """Likeness once clusters (N,) are roughly known: every other identity counts once, whatever its photos.
 
     Mean and spread of a face's cosines with the crowd follow from the crowd's mean m and second moment C, x . m and
@@ -51,12 +51,12 @@ def _pairing(vectors: Floats, mean: Floats, spread: Floats) -> Pairing:
     return Pairing(vectors / spread[:, None], vectors, -mean / spread / 2)
 
 
-def strangers_level(count: int) -> float:
+def impostor_level(count: int) -> float:
     """The likeness that the most alike of `count` strangers stays below in three of four cases, if it is normal."""
     return float(norm.isf(-np.log(0.75) / count))
 
 
-def people_level(likeness: Floats, strangers: float) -> float:
+def genuine_threshold(likeness: Floats, strangers: float) -> float:
     """Where the merges of one person's faces thin out: their most frequent likeness less twice their upper spread.
 
     Args:
