@@ -196,8 +196,8 @@ def _photo(one: Population, kind: str, index: int) -> tuple[scene.Photo, list[in
 
 def group_members(one: Population, index: int) -> list[int]:
     """The people of group photograph `index`: 2, 3 and 4 of them in turn, all different."""
-    chance = np.random.default_rng([one.seed, index])
-    return [int(member) for member in chance.choice(one.people, GROUP_SIZES[index % len(GROUP_SIZES)], replace=False)]
+    rng = np.random.default_rng([one.seed, index])
+    return [int(member) for member in rng.choice(one.people, GROUP_SIZES[index % len(GROUP_SIZES)], replace=False)]
 
 
 @lru_cache(maxsize=4096)

@@ -118,8 +118,8 @@ class Cell:
         self.cases = len(self._case)
         self._units = intervals.units([list(cast) for cast in casts])
         # A cell's numbers must not depend on which other cells there are.
-        self._generator = np.random.default_rng([inputs.seed, people, *protocol.encode()])
-        self._weights = intervals.case_weights([list(cast) for cast in casts], inputs.draws, self._generator)
+        self._rng = np.random.default_rng([inputs.seed, people, *protocol.encode()])
+        self._weights = intervals.case_weights([list(cast) for cast in casts], inputs.draws, self._rng)
         self.estimates: dict[tuple[str, str], Estimate] = {}
         for card in inputs.cards:
             self._add(card)
@@ -163,8 +163,8 @@ class Cell:
         own = table[(table["protocol"] == self.protocol) & (table["people"] == self.people)]
         if photographs is None or not len(own):
             return
-        chance = np.random.default_rng([self._inputs.seed, self.people])
-        real, real_draws = photographs.features, intervals.case_weights(photographs.casts, self._inputs.draws, chance)
+        rng = np.random.default_rng([self._inputs.seed, self.people])
+        real, real_draws = photographs.features, intervals.case_weights(photographs.casts, self._inputs.draws, rng)
         measure = self._inputs.distances[card.name]
         for method, rows in own.groupby("method", sort=True):
             drawn = np.stack(list(rows["embedding"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.report import export, page
 from pipeline.report.pictures import Album
-from pipeline.report.sources import work_out
+from pipeline.report.sources import load_results
 from pipeline.settings import Settings
 
 
@@ -17,7 +17,7 @@ def build(data: Path, out: Path, settings: Settings) -> None:
     Raises:
         MissingInput: there are no cases, or nothing was scored. A report that was in `out` stays as it is.
     """
-    sources = work_out(data, settings)
+    sources = load_results(data, settings)
     with _replacing(out) as folder:
         export.write(folder, sources)
         page.write(page.gather(sources, Album(folder)), folder)

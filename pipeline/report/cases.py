@@ -103,7 +103,7 @@ class Tally:
     counts: Mapping[str, int | None]  # None where a kind cannot occur: no swaps without a layout
 
 
-class Exhibition:
+class CaseGallery:
     """Puts cases together from the case list, the images, the detected faces and the photographs."""
 
     def __init__(
@@ -183,7 +183,7 @@ def sheet_cases(cases: Sequence[Case]) -> list[str]:
     return [name for names in first_of_casts(cases).values() for name in spread(names, PER_SHEET)]
 
 
-def sheet(exhibition: Exhibition, method: str, names: Sequence[str], protocols: Sequence[str]) -> Sheet:
+def sheet(exhibition: CaseGallery, method: str, names: Sequence[str], protocols: Sequence[str]) -> Sheet:
     """A method's images of the named cases under every protocol."""
     rows = []
     for name in names:
@@ -192,7 +192,7 @@ def sheet(exhibition: Exhibition, method: str, names: Sequence[str], protocols: 
     return Sheet(method, f"sheet-{method}.html", tuple(protocols), tuple(rows))
 
 
-def troubles(scores: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+def failure_flags(scores: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """One row per image of `methods` with its similarity and a true or false column per kind of failure."""
     own = scores[scores["method"].isin(list(methods))]
     keys = ["method", "protocol", "people", "case_id"]
@@ -248,7 +248,7 @@ def worst(table: pd.DataFrame) -> list[tuple[str, str, str, tuple[str, ...]]]:
     return [(*key, tuple(kind for kind in KINDS if getattr(kinds[key], kind))) for key in chosen]
 
 
-def failures(exhibition: Exhibition, chosen: Sequence[tuple[str, str, str, tuple[str, ...]]]) -> Iterator[Failure]:
+def failures(exhibition: CaseGallery, chosen: Sequence[tuple[str, str, str, tuple[str, ...]]]) -> Iterator[Failure]:
     """The chosen images, ready to be shown."""
     for method, protocol, case_id, kinds in chosen:
         case = exhibition.show(protocol, case_id, [method])

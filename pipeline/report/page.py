@@ -26,7 +26,7 @@ ASSETS = ("style.css", "page.js")
 
 
 @dataclass(frozen=True)
-class Glance:
+class SummaryRow:
     """A line of the first table: the main result of one method in every cell."""
 
     method: str
@@ -43,7 +43,7 @@ class Page:
     elsewhere: Sequence[str]  # images that this run did not train for
     told: Sequence[str]  # methods that are given places in the protocol that gives none
     main: Card
-    glance: Sequence[Glance]
+    glance: Sequence[SummaryRow]
     cells: Sequence[tables.CellShown]
     bounds: Sequence[manifest.Fact]
     ablations: Sequence[ablations.Family]
@@ -68,7 +68,7 @@ def gather(sources: Sources, album: Album) -> Page:
     names = read.scored(data / "scores")
     shown = [tables.shown(cell, inputs, settings.drawn) for cell in sources.cells]
     listed = [name for name in inputs.listed if name in names]
-    trouble = cases.troubles(inputs.scores, listed)
+    trouble = cases.failure_flags(inputs.scores, listed)
     exhibition = _exhibition(sources, names, album)
     protocols = sorted({cell.protocol for cell in sources.cells})
     shown_alone = [*inputs.methods, *inputs.elsewhere]
@@ -127,13 +127,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _exhibition(sources: Sources, names: Sequence[str], album: Album) -> cases.Exhibition:
+def _exhibition(sources: Sources, names: Sequence[str], album: Album) -> cases.CaseGallery:
     ordered = tables.order(set(names), sources.inputs.listed)
     # The picture without an ID comes first: what the method adds is seen against it.
     ordered.sort(key=lambda name: name != board.FLOOR)
     kinds = {name: tables.kind_of(name, sources.inputs) for name in ordered}
     found = read.table(sources.data / "scores", names, "found")
-    return cases.Exhibition(sources.benchmark.cases, sources.inputs.scores, found, kinds, album)
+    return cases.CaseGallery(sources.benchmark.cases, sources.inputs.scores, found, kinds, album)
 
 
 def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.Training]]]:
@@ -144,9 +144,9 @@ def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.T
     return [(found[name], [found[each] for each in inputs.ablations_of(name) if each in found]) for name in heads]
 
 
-def _glance(cells: Sequence[tables.CellShown], main: Card) -> list[Glance]:
+def _glance(cells: Sequence[tables.CellShown], main: Card) -> list[SummaryRow]:
     kinds = {line.method: line.kind for cell in cells for line in cell.lines}
-    return [Glance(name, kind, tuple(_find(cell, name, main) for cell in cells)) for name, kind in kinds.items()]
+    return [SummaryRow(name, kind, tuple(_find(cell, name, main) for cell in cells)) for name, kind in kinds.items()]
 
 
 def _find(cell: tables.CellShown, method: str, main: Card) -> tables.Number | None:

@@ -25,7 +25,7 @@ class Sources:
     figures: Sequence[audit.Figure]
 
 
-def work_out(data: Path, settings: Settings) -> Sources:
+def load_results(data: Path, settings: Settings) -> Sources:
     """Everything that tables and pages are made from.
 
     Raises:

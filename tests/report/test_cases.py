@@ -29,7 +29,7 @@ def table() -> pd.DataFrame:
         *image("c", 0.0, error=2, no_face=True),
         *image("d", 0.0, error=2, absent=True),
     ]
-    return cases.troubles(pd.DataFrame(rows), ["ours"]).set_index("case_id")
+    return cases.failure_flags(pd.DataFrame(rows), ["ours"]).set_index("case_id")
 
 
 def test_each_image_has_the_failures_that_it_has(table: pd.DataFrame) -> None:

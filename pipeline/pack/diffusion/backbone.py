@@ -3,8 +3,8 @@
 Rombach et al. 2022 (latent diffusion); v-prediction (Salimans & Ho 2022) on a schedule that ends in pure noise (Lin et
 al. 2024); low noise levels count less (Hang et al. 2023, min-SNR, in v's terms min(1, gamma / (SNR + 1))); captions
 are dropped for guidance (Ho & Salimans 2022). The text encoder is the text tower of the pack's image-text model, as
-in SD 1.5. In training the UNet is also told who is shown (see portrayed.py). What is saved is the moving average of the
-weights.
+in SD 1.5. In training the UNet is also told who is shown (identity_conditioning.py). What is saved is the moving
+average of the weights.
 
 Run alone: `python -m pipeline.pack.diffusion.backbone`. Reads `models/clip` and `models/backbone/vae`, writes the rest
 of `models/backbone/`, which `StableDiffusionPipeline.from_pretrained` loads.
@@ -41,7 +41,7 @@ PLAIN, CROSS = ("DownBlock2D", "UpBlock2D"), ("CrossAttnDownBlock2D", "CrossAttn
 SECONDS_BETWEEN_EXPORTS = 600.0
 # A third of the norm is usual. With 5, a phase in bfloat16 at a rate of 0.001 fell apart after a thousand steps.
 CLIP = 1.0
-TELLING = FOLDER / "telling.safetensors"  # so that a further phase can begin with it; no run reads it
+PROJECTOR = FOLDER / "identity_projector.safetensors"  # so that a further phase can begin with it; no run reads it
 SCHEDULE: dict[str, Any] = {
     "num_train_timesteps": SCHEDULE_STEPS,
     "beta_schedule": "scaled_linear",
@@ -142,27 +142,27 @@ _TEXT_LAYERS = {
 class Learner(nn.Module):
     """UNet and what tells of people, with their moving averages, so that a checkpoint holds all; text is frozen."""
 
-    PARTS = ("unet", "telling")
+    PARTS = ("unet", "projector")
 
     def __init__(
         self,
         unet: UNet2DConditionModel,
         text: CLIPTextModel,
-        telling: identity_conditioning.Telling,
+        projector: identity_conditioning.IdentityProjector,
         diffusion: Diffusion,
     ) -> None:
         super().__init__()
-        self.unet, self.text, self.telling = unet, text.requires_grad_(False), telling
+        self.unet, self.text, self.projector = unet, text.requires_grad_(False), projector
         self.average = nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in self.PARTS})
         self.average.requires_grad_(False)
-        self._attention_state = identity_conditioning.tell(unet)
+        self._attention_state = identity_conditioning.attach_identity(unet)
         self._scheduler, self._diffusion = DDIMScheduler(**SCHEDULE), diffusion
 
     def forward(self, batch: trainer.Batch) -> Tensor:
         """The weighted error of the predicted v of `Batches`' batch."""
         noisy = self._scheduler.add_noise(batch["latents"], batch["noise"], batch["times"])
         wanted = self._scheduler.get_velocity(batch["latents"], batch["noise"], batch["times"])
-        told = identity_conditioning.Told(self.telling(batch["people"]), batch["told"], batch["boxes"])
+        told = identity_conditioning.IdentityCondition(self.projector(batch["people"]), batch["told"], batch["boxes"])
         size = (noisy.shape[-2], noisy.shape[-1])
         self._attention_state.reset(told, size)
         found = self.unet(noisy, batch["times"], self.text(batch["tokens"]).last_hidden_state).sample
@@ -312,12 +312,12 @@ def run(number: int, ranks: Ranks) -> float:
     kinds = prepare(words)
     text = text_encoder(clip.FOLDER)
     unet = _started(number, text.config.hidden_size)
-    telling = identity_conditioning.Telling(
+    projector = identity_conditioning.IdentityProjector(
         kinds["portraits"].cast.people.shape[-1], phase.diffusion.tokens, text.config.hidden_size
     )
     if number:
-        telling.load_state_dict(load_file(TELLING))
-    learner = Learner(unet, text, telling, phase.diffusion)
+        projector.load_state_dict(load_file(PROJECTOR))
+    learner = Learner(unet, text, projector, phase.diffusion)
     batches = Batches(kinds, tokenize(words, [""])[0], phase.diffusion, phase.training)
     return train(learner, batches, words, phase.training, _work(number), ranks)
 
@@ -353,8 +353,8 @@ def train(
         last = step + 1 == training.steps
         if ranks.rank == 0 and (last or time.monotonic() - exported > SECONDS_BETWEEN_EXPORTS):
             save(FOLDER, *learner.parts(), words)
-            telling = learner.average["telling"].state_dict()
-            save_file({name: value.half() for name, value in telling.items()}, TELLING)
+            projector = learner.average["projector"].state_dict()
+            save_file({name: value.half() for name, value in projector.items()}, PROJECTOR)
             exported = time.monotonic()
 
     layout, version = torch.contiguous_format, dataset.version("p1")

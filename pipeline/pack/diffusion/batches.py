@@ -56,10 +56,10 @@ class Chosen:
     points: NDArray[np.float32]  # (B, N, 5, 2) key points in pixels
     present: NDArray[np.bool_]  # (B, N)
 
-    def grids(self, chance: np.random.Generator) -> NDArray[np.float32]:
+    def grids(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Where the aligned face of one person of each picture lies: (B, 2, 3) as `face_grid` says."""
         height, width = self.images.shape[1:3]
-        chosen = self.points[np.arange(len(self.points)), chance.integers(self.present.sum(1))]
+        chosen = self.points[np.arange(len(self.points)), rng.integers(self.present.sum(1))]
         return np.stack([face_grid(points, (width, height)) for points in chosen])
 
 
@@ -77,43 +77,43 @@ class Batches:
     def __call__(self, index: int) -> trainer.Batch:
         """Batch `index`: latents and noise (B, C, h, w), tokens (B, T), times (B,), and of the people coefficients
         (B, N, K), boxes (B, N, 4) and who is told of (B, N); grids (B, 2, 3) of one face each."""
-        chance = np.random.default_rng([self._training.seed, index])
-        chosen = self._choose(chance)
+        rng = np.random.default_rng([self._training.seed, index])
+        chosen = self._choose(rng)
         size = len(chosen.images)
         latents = blocks.coefficients(vae.to_tensors(chosen.images))
-        dropped = torch.from_numpy(chance.random(size) < self._diffusion.drop)
-        told = chosen.present & (chance.random(size) < self._diffusion.told)[:, None]
+        dropped = torch.from_numpy(rng.random(size) < self._diffusion.drop)
+        told = chosen.present & (rng.random(size) < self._diffusion.told)[:, None]
         return {
             "latents": latents,
-            "noise": torch.from_numpy(chance.standard_normal(latents.shape, np.float32)),
+            "noise": torch.from_numpy(rng.standard_normal(latents.shape, np.float32)),
             "tokens": torch.where(dropped[:, None], self._empty, chosen.tokens),
-            "times": stratified_timesteps(size, SCHEDULE_STEPS, self._diffusion.focus, _generator(chance)),
+            "times": stratified_timesteps(size, SCHEDULE_STEPS, self._diffusion.focus, _generator(rng)),
             "people": torch.from_numpy(chosen.people),
             "boxes": torch.from_numpy(chosen.boxes),
             "told": torch.from_numpy(told),
-            "grids": torch.from_numpy(chosen.grids(chance)),
+            "grids": torch.from_numpy(chosen.grids(rng)),
         }
 
-    def _choose(self, chance: np.random.Generator) -> Chosen:
+    def _choose(self, rng: np.random.Generator) -> Chosen:
         """All kinds of batches cost about as much: there are half as many groups, and three times as many close-ups."""
-        groups, close = chance.random() >= self._diffusion.portraits, chance.random() < self._diffusion.close_ups
+        groups, close = rng.random() >= self._diffusion.portraits, rng.random() < self._diffusion.close_ups
         kind, batch = self._kinds["groups" if groups else "portraits"], self._training.batch
         if close:
-            return self._close_ups(chance, kind, 3 * batch, groups)
-        photos = chance.integers(len(kind.images), size=batch // 2 if groups else batch)
+            return self._close_ups(rng, kind, 3 * batch, groups)
+        photos = rng.integers(len(kind.images), size=batch // 2 if groups else batch)
         cast, tokens = kind.cast, kind.tokens[torch.from_numpy(photos)]
         people, boxes, points = (each[photos] for each in (cast.people, cast.boxes, cast.points))
         return Chosen(kind.images[photos], tokens, people, boxes, points, cast.present[photos])
 
-    def _close_ups(self, chance: np.random.Generator, kind: Kind, size: int, groups: bool) -> Chosen:
+    def _close_ups(self, rng: np.random.Generator, kind: Kind, size: int, groups: bool) -> Chosen:
         """Close-ups of one face each. A group's caption describes everybody, so it is left out."""
         photos, slots = np.nonzero(kind.cast.present)
-        faces = chance.integers(len(photos), size=size)
+        faces = rng.integers(len(photos), size=size)
         photos, slots = photos[faces], slots[faces]
         boxes = kind.cast.boxes[photos, slots]
         cells = kind.images.shape[1] // blocks.SIDE, kind.images.shape[2] // blocks.SIDE
         extent = np.array(cells[::-1], np.float32)
-        shifts = torch.from_numpy(chance.integers(-2, 3, (size, 2)) / extent).float()
+        shifts = torch.from_numpy(rng.integers(-2, 3, (size, 2)) / extent).float()
         corners = np.array(corners_of(torch.from_numpy(boxes), shifts, cells, (CLOSE, CLOSE)))
         moved = ((boxes.reshape(-1, 2, 2) * extent - corners[:, None]) / CLOSE).astype(np.float32)
         places, side = zip(photos, corners * blocks.SIDE, strict=True), CLOSE * blocks.SIDE
@@ -124,9 +124,9 @@ class Batches:
         return Chosen(np.stack(cut), tokens, people, moved.reshape(-1, 1, 4), points, np.ones((size, 1), np.bool_))
 
 
-def _generator(chance: np.random.Generator) -> torch.Generator:
+def _generator(rng: np.random.Generator) -> torch.Generator:
     """A generator of torch that goes on from one of numpy."""
-    return torch.Generator().manual_seed(int(chance.integers(2**63)))
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))
 
 
 def tokenize(words: CLIPTokenizer, captions: Sequence[str]) -> Tensor:

@@ -3,7 +3,7 @@
 - The autoencoder: recogniser B's similarity of each face before and after it, aligned by the drawn landmarks, and PSNR.
 - The backbone: of prompts that ask for 1, 2 and 3 people, the share whose picture holds that many faces; and how near
   the pictures are to their prompts for the image-text model, against other prompts of the same kind. And how well it
-  draws people whom it is told of (told.py).
+  draws people whom it is told of (identity_upper_bound.py).
 
 Reads `data/pack/drawn/p9` and `models/`; writes the `measured` entries and `data/pack/generative.json`. Run alone:
 `python -m pipeline.pack.diffusion.evaluate`.
@@ -94,7 +94,7 @@ def main() -> None:
     made = {f"people_{n}": asked(n, data["portraits" if n == 1 else "groups"]) for n in PEOPLE}
     photos = spread_out(identity_upper_bound.first_photos(data["portraits"]), PROMPTS)
     pipe = load(backbone.FOLDER, "cpu")
-    made["told"] = identity_upper_bound.measure(pipe, load_file(backbone.TELLING), data["portraits"], photos)
+    made["told"] = identity_upper_bound.measure(pipe, load_file(backbone.PROJECTOR), data["portraits"], photos)
     export.add_to_card([backbone.FOLDER.name], vae.PART, {"people": "p9", "judge": "recogniser B", **coded})
     export.add_to_card([backbone.FOLDER.name], backbone.PART, {"prompts": "p9", **made})
     FIGURES.write_text(json.dumps({"autoencoder": coded, "backbone": made}, indent=2) + "\n")

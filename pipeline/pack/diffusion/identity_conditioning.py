@@ -32,7 +32,7 @@ from pipeline.world import population
 
 
 @dataclass(frozen=True)
-class Told:
+class IdentityCondition:
     """What the attention layers read."""
 
     tokens: Tensor  # (B, N, T, D)
@@ -40,7 +40,7 @@ class Told:
     boxes: Tensor  # (B, N, 4) fractions of the picture
 
 
-class Telling(nn.Module):
+class IdentityProjector(nn.Module):
     """From a person's coefficients to tokens of the text's width."""
 
     GAIN = 5.0  # how much faster it learns than the rest
@@ -59,7 +59,7 @@ class Telling(nn.Module):
         return found
 
 
-class Plain(AttentionLayer):
+class PlainSelfAttention(AttentionLayer):
     """Self-attention as the network has it, by our `attend`."""
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
@@ -68,7 +68,7 @@ class Plain(AttentionLayer):
         return attn.to_out[0](merge_heads(attend(query, *_projected(attn, hidden))))
 
 
-class Reading(AttentionLayer):
+class IdentityCrossAttention(AttentionLayer):
     """Cross-attention to the caption, and beside it, in each person's part of the picture, to that person's tokens.
 
     Both use the layer's own projections of text. One softmax over caption and people, as if the tokens were words, was
@@ -78,12 +78,12 @@ class Reading(AttentionLayer):
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
         assert context is not None
-        told: Told = self.attention_state.faces
+        told: IdentityCondition = self.attention_state.faces
         query = split_heads(attn.to_q(hidden), attn.heads)
         out = attend(query, *_projected(attn, context)) + self._people(attn, query, told)
         return attn.to_out[0](merge_heads(out))
 
-    def _people(self, attn: Attention, query: Tensor, told: Told) -> Tensor:
+    def _people(self, attn: Attention, query: Tensor, told: IdentityCondition) -> Tensor:
         """What people add, (B, heads, L, d)."""
         key, value = _projected(attn, told.tokens)  # (B, N, heads, T, d)
         each = attend(query.unsqueeze(1), key, value)  # (B, N, heads, L, d)
@@ -94,18 +94,20 @@ def _projected(attn: Attention, source: Tensor) -> tuple[Tensor, Tensor]:
     return split_heads(attn.to_k(source), attn.heads), split_heads(attn.to_v(source), attn.heads)
 
 
-def shares(told: Told, grid: tuple[int, int]) -> Tensor:
+def shares(told: IdentityCondition, grid: tuple[int, int]) -> Tensor:
     """Which positions are whose, (B, N, L) in {0, 1}: each is its nearest person's, if that person is told of."""
     return region_masks(told.boxes, grid).flatten(2) * told.present.unsqueeze(-1)
 
 
 def layers(unet: nn.Module) -> dict[str, AttentionLayer]:
     """What reads of people at every attention layer of `unet`, by the layer's name."""
-    return {site.name: Reading() if site.context else Plain() for site in attention_layers(unet)}
+    return {
+        site.name: IdentityCrossAttention() if site.context else PlainSelfAttention() for site in attention_layers(unet)
+    }
 
 
-def tell(unet: nn.Module) -> AttentionState:
-    """Let the cross-attention of `unet` read what lies on the attention_state that are returned."""
+def attach_identity(unet: nn.Module) -> AttentionState:
+    """Let the cross-attention of `unet` read what the returned state holds."""
     attention_state = AttentionState()
     attach(unet, layers(unet), attention_state)
     return attention_state

@@ -1,8 +1,8 @@
 """How well the backbone draws whom it is told of: what an adapter can hope for, before there is any adapter.
 
-People of p9 are told to the backbone by their true coefficients (portrayed.py), drawn with the caption of a photograph
-of theirs, and compared with another photograph by recognisers A and B: A has judged the training, B nothing. A picture
-without a face counts as zero.
+People of p9 are told to the backbone by their true coefficients (identity_conditioning.py), drawn with the caption of a
+photograph of theirs, and compared with another photograph by recognisers A and B: A has judged the training, B nothing.
+A picture without a face counts as zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ KNOWN = "coefficients"
 Rows = NDArray[np.int64]
 
 
-class Naming(Method):
+class OracleMethod(Method):
     """The backbone told of people, as a method that the benchmark's sampler draws with."""
 
-    def __init__(self, backbone: Backbone, telling: identity_conditioning.Telling) -> None:
-        super().__init__(backbone, {KNOWN: torch.zeros(telling.map.in_features)})
-        self.telling = telling
+    def __init__(self, backbone: Backbone, projector: identity_conditioning.IdentityProjector) -> None:
+        super().__init__(backbone, {KNOWN: torch.zeros(projector.map.in_features)})
+        self.projector = projector
         self.layers = nn.ModuleDict(dict(identity_conditioning.layers(backbone.unet)))
         self.attach(backbone.unet)
 
@@ -46,16 +46,19 @@ class Naming(Method):
         """Nothing is told of people whose coefficients are all zero: the unconditional ones."""
         assert batch.places is not None
         known = batch.people.features[KNOWN][:, :, 0]  # (B, N, K)
-        return Condition(batch.text, identity_conditioning.Told(self.telling(known), known.any(-1), batch.places.boxes))
+        return Condition(
+            batch.text,
+            identity_conditioning.IdentityCondition(self.projector(known), known.any(-1), batch.places.boxes),
+        )
 
 
-def naming(backbone: Backbone, weights: Mapping[str, Tensor]) -> Naming:
+def load_oracle(backbone: Backbone, weights: Mapping[str, Tensor]) -> OracleMethod:
     """The backbone with a stored map from coefficients to tokens."""
     width, coefficients = weights["map.weight"].shape
     context = next(site.context for site in attention_layers(backbone.unet) if site.context)
-    telling = identity_conditioning.Telling(coefficients, width // context, context)
-    telling.load_state_dict(dict(weights))
-    return Naming(backbone, telling.eval())
+    projector = identity_conditioning.IdentityProjector(coefficients, width // context, context)
+    projector.load_state_dict(dict(weights))
+    return OracleMethod(backbone, projector.eval())
 
 
 def measure(backbone: Backbone, weights: Mapping[str, Tensor], data: dataset.Drawn, photos: Rows) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def measure(backbone: Backbone, weights: Mapping[str, Tensor], data: dataset.Dra
     `photos` are portraits in `data` that another one of the same person follows; the backbone is on the CPU.
     """
     seed = settings.section("draw")["populations"]["p9"]["seed"]
-    method, cast = naming(backbone, weights), identity_conditioning.cast(data, seed)
+    method, cast = load_oracle(backbone, weights), identity_conditioning.cast(data, seed)
     pictures = {
         "told": drawn(backbone, method, data, cast, photos),
         "untold": drawn(backbone, method, data, cast, photos, told=False),
@@ -86,7 +89,7 @@ def first_photos(data: dataset.Drawn) -> Rows:
 
 def drawn(
     backbone: Backbone,
-    method: Naming,
+    method: OracleMethod,
     data: dataset.Drawn,
     cast: identity_conditioning.Cast,
     photos: Rows,

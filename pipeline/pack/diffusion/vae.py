@@ -119,18 +119,18 @@ class Batches:
 
     def __call__(self, index: int) -> trainer.Batch:
         """Batch `index`: image (B, 3, H, W) in [-1, 1], face (B, 1, H, W) in {0, 1}, theta (B, 2, 3)."""
-        chance = np.random.default_rng([self._training.seed, index])
+        rng = np.random.default_rng([self._training.seed, index])
         kinds = list(self._data.values())
-        parts = [_example(kinds[place % 2], self._side, chance) for place in range(self._training.batch)]
+        parts = [_example(kinds[place % 2], self._side, rng) for place in range(self._training.batch)]
         return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
 
-def _example(data: dataset.Drawn, side: int, chance: np.random.Generator) -> dict[str, Tensor]:
+def _example(data: dataset.Drawn, side: int, rng: np.random.Generator) -> dict[str, Tensor]:
     """A crop of a photograph that holds one face, with the region of its faces."""
-    face = int(chance.integers(len(data.photo)))
+    face = int(rng.integers(len(data.photo)))
     photo = data.images[data.photo[face]]
     height, width = photo.shape[:2]
-    left, top = _corner(data.box[face], side, (width, height), chance)
+    left, top = _corner(data.box[face], side, (width, height), rng)
     right, bottom = left + side, top + side
     image = to_tensors(photo[top:bottom, left:right])
     region = torch.zeros(1, height, width)
@@ -141,12 +141,12 @@ def _example(data: dataset.Drawn, side: int, chance: np.random.Generator) -> dic
     return {"image": image, "face": region[:, top:bottom, left:right], "theta": torch.from_numpy(theta)}
 
 
-def _corner(box: NDArray[np.float32], side: int, size: tuple[int, int], chance: np.random.Generator) -> tuple[int, int]:
+def _corner(box: NDArray[np.float32], side: int, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
     """Left and top of a square within the photograph that holds the box, as far as it fits, at a random place."""
     corner = []
     for low, high, extent in zip(box[:2], box[2:], size, strict=True):
         least, most = (int(np.clip(edge, 0, extent - side)) for edge in (high - side, low))
-        corner.append(int(chance.integers(min(least, most), max(least, most) + 1)))
+        corner.append(int(rng.integers(min(least, most), max(least, most) + 1)))
     return corner[0], corner[1]
 
 

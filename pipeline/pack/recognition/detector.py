@@ -63,8 +63,8 @@ class Scenes:
 
     def __call__(self, index: int) -> Batch:
         """Batch number `index`, half of it groups."""
-        chance = np.random.default_rng([self._seed, index])
-        scenes = [self._scene(i % 2, chance) for i in range(self._batch)]
+        rng = np.random.default_rng([self._seed, index])
+        scenes = [self._scene(i % 2, rng) for i in range(self._batch)]
         pixels = torch.from_numpy(np.stack([scene.canvas for scene in scenes]))
         targets = [assign(scene, self._places) for scene in scenes]
         return {
@@ -72,19 +72,19 @@ class Scenes:
             **{name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]},
         }
 
-    def _scene(self, which: int, chance: np.random.Generator) -> Scene:
+    def _scene(self, which: int, rng: np.random.Generator) -> Scene:
         part, kps = self._parts[which], self._kps[which]
-        photo = int(chance.integers(len(part.images)))
+        photo = int(rng.integers(len(part.images)))
         faces = part.faces_of(photo)
         pixels, box, points = part.images[photo], part.box[faces], kps[faces]
-        if chance.random() < 0.15:
-            covered = chance.random(len(faces)) < 0.7
-            pixels = cover(pixels, box[covered], chance)
+        if rng.random() < 0.15:
+            covered = rng.random(len(faces)) < 0.7
+            pixels = cover(pixels, box[covered], rng)
             box, points = box[~covered], points[~covered]
-        if chance.random() < 0.15:
-            pixels = recompress(pixels, int(chance.integers(50, 96)))
-        zoom, shift = letterbox(pixels) if chance.random() < 0.7 else roam(pixels, chance)
-        return place(spoil(pixels, chance), box, points, zoom, shift)
+        if rng.random() < 0.15:
+            pixels = recompress(pixels, int(rng.integers(50, 96)))
+        zoom, shift = letterbox(pixels) if rng.random() < 0.7 else roam(pixels, rng)
+        return place(spoil(pixels, rng), box, points, zoom, shift)
 
 
 def letterbox(photo: Pixels) -> tuple[float, Floats]:
@@ -92,11 +92,11 @@ def letterbox(photo: Pixels) -> tuple[float, Floats]:
     return min(DET_SIZE[0] / photo.shape[1], DET_SIZE[1] / photo.shape[0]), np.zeros(2, np.float32)
 
 
-def roam(photo: Pixels, chance: np.random.Generator) -> tuple[float, Floats]:
+def roam(photo: Pixels, rng: np.random.Generator) -> tuple[float, Floats]:
     """A random zoom and shift: other sizes of face, cut faces, background alone."""
-    zoom = letterbox(photo)[0] * float(np.exp(chance.uniform(np.log(0.5), np.log(1.8))))
+    zoom = letterbox(photo)[0] * float(np.exp(rng.uniform(np.log(0.5), np.log(1.8))))
     spare = np.array(DET_SIZE) - zoom * np.array(photo.shape[1::-1])
-    return zoom, (spare * chance.random(2)).astype(np.float32)
+    return zoom, (spare * rng.random(2)).astype(np.float32)
 
 
 def place(photo: Pixels, box: Floats, kps: Floats, zoom: float, shift: Floats) -> Scene:
@@ -112,16 +112,16 @@ def place(photo: Pixels, box: Floats, kps: Floats, zoom: float, shift: Floats) -
     return Scene(canvas, box.astype(np.float32), kps.astype(np.float32), (seen >= HIDDEN) & large)
 
 
-def cover(photo: Pixels, boxes: Floats, chance: np.random.Generator) -> Pixels:
+def cover(photo: Pixels, boxes: Floats, rng: np.random.Generator) -> Pixels:
     """Faces replaced by flat colour, noise, or by a piece of the photograph upside down: heads without a face."""
     photo = photo.copy()
     for x0, y0, x1, y1 in boxes.round().astype(int).clip(0):
         region = photo[y0:y1, x0:x1]
-        kind = chance.integers(3)
+        kind = rng.integers(3)
         if kind == 0:
             region[:] = region.reshape(-1, 3).mean(0)
         elif kind == 1:
-            region[:] = chance.integers(0, 256, region.shape)
+            region[:] = rng.integers(0, 256, region.shape)
         else:
             region[:] = cv2.GaussianBlur(region, (0, 0), max(2.0, (x1 - x0) / 5))
     return photo

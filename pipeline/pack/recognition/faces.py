@@ -85,16 +85,16 @@ def recompress(photo: Pixels, quality: int) -> Pixels:
     return decode(encode_jpeg(photo, quality))
 
 
-def spoil(crop: Pixels, chance: np.random.Generator) -> Pixels:
+def spoil(crop: Pixels, rng: np.random.Generator) -> Pixels:
     """Blur, noise, exposure and white balance, each sometimes: what cameras do to a face without changing who it is."""
-    dice = chance.random(3)
+    dice = rng.random(3)
     if dice[0] < 0.15:
-        crop = cv2.GaussianBlur(crop, (0, 0), chance.uniform(0.4, 1.2))
+        crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.2))
     if dice[1] < 0.5:
-        gain = chance.uniform(0.8, 1.2) * chance.uniform(0.95, 1.05, 3)
-        crop = cv2.LUT(crop, _curve(gain, chance.uniform(0.85, 1.18)))
+        gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
+        crop = cv2.LUT(crop, _curve(gain, rng.uniform(0.85, 1.18)))
     if dice[2] < 0.2:
-        noise = chance.normal(0.0, chance.uniform(2.0, 8.0), crop.shape)
+        noise = rng.normal(0.0, rng.uniform(2.0, 8.0), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     return crop
 

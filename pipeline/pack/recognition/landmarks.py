@@ -42,31 +42,31 @@ class Crops:
 
     def __call__(self, index: int) -> Batch:
         """Batch number `index`: faces drawn at random, larger and smaller ones alike."""
-        chance = np.random.default_rng([self._seed, index])
-        chosen = chance.integers(0, len(self._faces), self._batch)
-        pairs = [crop(self._faces.photo(face), self._box[face], self._landmarks[face], chance) for face in chosen]
+        rng = np.random.default_rng([self._seed, index])
+        chosen = rng.integers(0, len(self._faces), self._batch)
+        pairs = [crop(self._faces.photo(face), self._box[face], self._landmarks[face], rng) for face in chosen]
         pixels = torch.from_numpy(np.stack([pixels for pixels, _ in pairs]))
         # insightface scales by 128 here, by 127.5 for recognisers.
         scaled = pixels.permute(0, 3, 1, 2).float().sub_(127.5).div_(128.0)
         return {"pixels": scaled, "landmarks": torch.from_numpy(np.stack([points for _, points in pairs]))}
 
 
-def crop(photo: Pixels, box: Floats, landmarks: Floats, chance: np.random.Generator) -> tuple[Pixels, Floats]:
+def crop(photo: Pixels, box: Floats, landmarks: Floats, rng: np.random.Generator) -> tuple[Pixels, Floats]:
     """A crop (192, 192, 3) and its landmarks (136,) in [-1, 1], with a detector's error and a camera's faults."""
     side = float(max(box[2] - box[0], box[3] - box[1]))
-    if chance.random() < 0.3 and side > 48:
-        photo, factor = shrink(photo, chance.uniform(36 / side, 1.0))
+    if rng.random() < 0.3 and side > 48:
+        photo, factor = shrink(photo, rng.uniform(36 / side, 1.0))
         box, landmarks = box * np.tile(factor, 2), landmarks * factor
-    if chance.random() < 0.2:
-        photo = recompress(photo, int(chance.integers(50, 96)))
-    box = box + chance.normal(0.0, 0.03, 4) * np.tile(box[2:] - box[:2], 2)
+    if rng.random() < 0.2:
+        photo = recompress(photo, int(rng.integers(50, 96)))
+    box = box + rng.normal(0.0, 0.03, 4) * np.tile(box[2:] - box[:2], 2)
     centre, scale = (box[:2] + box[2:]) / 2, SIDE / (MARGIN * max(box[2] - box[0], box[3] - box[1]))
-    angle = math.radians(chance.normal(0.0, 6.0))
+    angle = math.radians(rng.normal(0.0, 6.0))
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     shift = SIDE / 2 - turn @ centre
     pixels = cv2.warpAffine(photo, np.concatenate([turn, shift[:, None]], 1), (SIDE, SIDE), borderValue=0.0)
     points = (landmarks @ turn.T + shift) / (SIDE / 2) - 1
-    return spoil(pixels, chance), points.astype(np.float32).ravel()
+    return spoil(pixels, rng), points.astype(np.float32).ravel()
 
 
 def wing(error: Tensor, width: float = 0.1, curve: float = 0.02) -> Tensor:

@@ -112,12 +112,12 @@ class Crops:
         epoch, place = divmod(index, per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._faces))
         chosen = order[place * self._batch : (place + 1) * self._batch]
-        chance = np.random.default_rng([self._seed, epoch, place])
-        crops = np.stack([crop(self._faces.photo(face), self._kps[face], self._jitter, chance) for face in chosen])
+        rng = np.random.default_rng([self._seed, epoch, place])
+        crops = np.stack([crop(self._faces.photo(face), self._kps[face], self._jitter, rng) for face in chosen])
         return {"pixels": to_pixels(crops), "person": torch.from_numpy(self._person[chosen])}
 
 
-def crop(photo: Pixels, kps: Floats, jitter: float, chance: np.random.Generator) -> Pixels:
+def crop(photo: Pixels, kps: Floats, jitter: float, rng: np.random.Generator) -> Pixels:
     """One aligned crop (112, 112, 3) of the face at `kps` (5, 2), with a detector's error and a camera's faults.
 
     Key points move by `jitter` eye distances, by more in one crop of five. Half of the larger faces are made smaller
@@ -125,23 +125,23 @@ def crop(photo: Pixels, kps: Floats, jitter: float, chance: np.random.Generator)
     """
     eyes = float(np.linalg.norm(kps[1] - kps[0]))
     smallest = min(1.0, 11.0 / max(eyes, 1.0))
-    if chance.random() < 0.5 and smallest < 0.9:
-        photo, factor = shrink(photo, chance.uniform(smallest, 1.0))
+    if rng.random() < 0.5 and smallest < 0.9:
+        photo, factor = shrink(photo, rng.uniform(smallest, 1.0))
         kps = kps * factor
-    if chance.random() < 0.25:
-        photo = recompress(photo, int(chance.integers(50, 96)))
-    spread = np.linalg.norm(kps[1] - kps[0]) * jitter * (1.0 if chance.random() < 0.8 else 2.4)
-    moved = kps + chance.normal(0.0, spread, (5, 2)) + chance.normal(0.0, 0.5 * spread, 2)
+    if rng.random() < 0.25:
+        photo = recompress(photo, int(rng.integers(50, 96)))
+    spread = np.linalg.norm(kps[1] - kps[0]) * jitter * (1.0 if rng.random() < 0.8 else 2.4)
+    moved = kps + rng.normal(0.0, spread, (5, 2)) + rng.normal(0.0, 0.5 * spread, 2)
     aligned = cv2.warpAffine(photo, similarity(moved, arcface_dst), (SIDE, SIDE), borderValue=0.0)
-    return hide(spoil(aligned, chance), chance) if chance.random() < 0.1 else spoil(aligned, chance)
+    return hide(spoil(aligned, rng), rng) if rng.random() < 0.1 else spoil(aligned, rng)
 
 
-def hide(crop: Pixels, chance: np.random.Generator) -> Pixels:
+def hide(crop: Pixels, rng: np.random.Generator) -> Pixels:
     """Cover a rectangle of up to a third of each side with one colour, as a hand or hair would."""
-    width, height = chance.integers(SIDE // 8, SIDE // 3, 2)
-    x, y = chance.integers(0, SIDE - width), chance.integers(0, SIDE - height)
+    width, height = rng.integers(SIDE // 8, SIDE // 3, 2)
+    x, y = rng.integers(0, SIDE - width), rng.integers(0, SIDE - height)
     crop = crop.copy()
-    crop[y : y + height, x : x + width] = chance.integers(0, 256, 3)
+    crop[y : y + height, x : x + width] = rng.integers(0, 256, 3)
     return crop
 
 

@@ -111,10 +111,10 @@ class Batches:
 
     def __call__(self, index: int) -> trainer.Batch:
         """Batch `index`: images (B, 3, S, S), tokens (B, T), same (B, B), words (B, V)."""
-        chance = np.random.default_rng([self._seed, index])
-        kind = "portraits" if chance.random() < 2 / 3 else "groups"
-        photos = chance.choice(len(self._data[kind].captions), self._size, replace=False)
-        images = [_view(self._data[kind], kind, photo, self._side, chance) for photo in photos]
+        rng = np.random.default_rng([self._seed, index])
+        kind = "portraits" if rng.random() < 2 / 3 else "groups"
+        photos = rng.choice(len(self._data[kind].captions), self._size, replace=False)
+        images = [_view(self._data[kind], kind, photo, self._side, rng) for photo in photos]
         tokens = self._tokens[kind][torch.from_numpy(photos)]
         same = (tokens[:, None] == tokens[None]).all(-1)
         return {"image": torch.stack(images), "tokens": tokens, "same": same.float(), "words": self._targets(tokens)}
@@ -130,16 +130,16 @@ def _rarity(tokens: Tensor, vocabulary: int) -> Tensor:
     return -present.mean(0).clamp(min=1.0 / len(tokens)).log() * (present.amax(0) > 0)
 
 
-def _view(data: dataset.Drawn, kind: str, photo: int, side: int, chance: np.random.Generator) -> Tensor:
+def _view(data: dataset.Drawn, kind: str, photo: int, side: int, rng: np.random.Generator) -> Tensor:
     """One photograph, slightly cropped, squashed to (3, side, side) in [-1, 1].
 
     A quarter of the portraits are cropped to the face, as methods that read its patch tokens do.
     """
     pixels = data.images[photo]
     height, width = pixels.shape[:2]
-    box = np.array([0, 0, width, height]) + chance.uniform(-0.06, 0.06, 4).clip([0, 0, -1, -1], [1, 1, 0, 0]) * width
-    if kind == "portraits" and chance.random() < 0.25:
-        box = _around(data.box[data.faces_of(photo)[0]], chance.uniform(1.0, 1.6))
+    box = np.array([0, 0, width, height]) + rng.uniform(-0.06, 0.06, 4).clip([0, 0, -1, -1], [1, 1, 0, 0]) * width
+    if kind == "portraits" and rng.random() < 0.25:
+        box = _around(data.box[data.faces_of(photo)[0]], rng.uniform(1.0, 1.6))
     left, top, right, bottom = (int(edge) for edge in box.clip(0, [width, height, width, height]).round())
     crop = torch.from_numpy(pixels[top:bottom, left:right].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
     return F.interpolate(crop, (side, side), mode="bicubic", antialias=True, align_corners=False)[0].clamp(-1, 1)
@@ -160,9 +160,9 @@ def loss(model: nn.Module, batch: trainer.Batch, done: float) -> Tensor:
 @torch.no_grad()
 def first_among(model: ImageText, data: dataset.Drawn, photos: int, seed: int) -> float:
     """How often the right caption is first among 64 different ones, over `photos` photographs."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     different = np.unique(np.array(data.captions), return_index=True)[1]
-    rounds = [chance.choice(different, CANDIDATES, replace=False) for _ in range(photos // CANDIDATES)]
+    rounds = [rng.choice(different, CANDIDATES, replace=False) for _ in range(photos // CANDIDATES)]
     return float(np.mean([_right(model, data, chosen) for chosen in rounds]))
 
 

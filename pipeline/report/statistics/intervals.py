@@ -21,7 +21,7 @@ FEWEST_GROUPS = 10
 _TRIES = 1000
 
 
-def case_weights(casts: Sequence[Cast], draws: int, generator: np.random.Generator) -> Floats:
+def case_weights(casts: Sequence[Cast], draws: int, rng: np.random.Generator) -> Floats:
     """Weights (draws, cases) of cases with the given casts, from resampled people.
 
     People who never share a case, not even through others, are independent: where there are at least FEWEST_GROUPS
@@ -30,7 +30,7 @@ def case_weights(casts: Sequence[Cast], draws: int, generator: np.random.Generat
     factors of Owen and Eckles (2012, arXiv 1106.2125): right for differences between people, and too wide rather than
     too narrow for what is particular to a case. Averaging the counts instead would halve the spread for two people.
     """
-    return _drawn(units(casts), draws, generator)
+    return _drawn(units(casts), draws, rng)
 
 
 def units(casts: Sequence[Cast]) -> NDArray[np.int64]:
@@ -52,7 +52,7 @@ def group_of(casts: Sequence[Cast]) -> NDArray[np.int64]:
     return np.unique(labels[: len(casts)], return_inverse=True)[1].astype(np.int64)
 
 
-def _drawn(numbers: NDArray[np.int64], draws: int, generator: np.random.Generator) -> Floats:
+def _drawn(numbers: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Floats:
     """Product over a case's units, as `units` numbers them (cases, k), of how often each was drawn.
 
     A draw without any case is drawn again.
@@ -62,7 +62,7 @@ def _drawn(numbers: NDArray[np.int64], draws: int, generator: np.random.Generato
     weights = np.zeros((draws, len(numbers)))
     empty = np.arange(draws)
     for _ in range(_TRIES):
-        counts = generator.multinomial(count, share, size=len(empty)).astype(np.float64)
+        counts = rng.multinomial(count, share, size=len(empty)).astype(np.float64)
         weights[empty] = counts[:, numbers].prod(axis=2)
         empty = np.flatnonzero(weights.sum(axis=1) == 0)
         if not len(empty):

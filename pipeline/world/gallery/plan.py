@@ -70,14 +70,12 @@ def shots(world: WorldSettings) -> list[Shot]:
 def _groups(world: WorldSettings, number: int, circles: int, circle: Sequence[int]) -> list[tuple[int, ...]]:
     """The groups of one circle, whose share of all groups is as equal as it can be; a circle of one has none."""
     first, end = world.groups * number // circles, world.groups * (number + 1) // circles
-    chance = np.random.default_rng([world.seed, number, 0x6A1])
-    return [
-        _meet(circle, GROUP_SIZES[group % len(GROUP_SIZES)], chance) for group in range(first, end) if len(circle) > 1
-    ]
+    rng = np.random.default_rng([world.seed, number, 0x6A1])
+    return [_meet(circle, GROUP_SIZES[group % len(GROUP_SIZES)], rng) for group in range(first, end) if len(circle) > 1]
 
 
-def _meet(circle: Sequence[int], size: int, chance: np.random.Generator) -> tuple[int, ...]:
-    return tuple(int(person) for person in chance.choice(circle, min(size, len(circle)), replace=False))
+def _meet(circle: Sequence[int], size: int, rng: np.random.Generator) -> tuple[int, ...]:
+    return tuple(int(person) for person in rng.choice(circle, min(size, len(circle)), replace=False))
 
 
 def _seed(*parts: int) -> int:

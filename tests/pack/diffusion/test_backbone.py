@@ -48,15 +48,15 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def learner(text_folder: Path) -> backbone.Learner:
     text = backbone.text_encoder(text_folder)
-    telling = identity_conditioning.Telling(COEFFICIENTS, DIFFUSION.tokens, TEXT.text_width)
-    return backbone.Learner(backbone.build_unet(SIZES, TEXT.text_width, seed=0), text, telling, DIFFUSION)
+    projector = identity_conditioning.IdentityProjector(COEFFICIENTS, DIFFUSION.tokens, TEXT.text_width)
+    return backbone.Learner(backbone.build_unet(SIZES, TEXT.text_width, seed=0), text, projector, DIFFUSION)
 
 
-def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> batches_of.Kind:
-    images = chance.integers(0, 255, (6, 32, width, 3)).astype(np.uint8)
+def kind(rng: np.random.Generator, words: Path, width: int, people: int) -> batches_of.Kind:
+    images = rng.integers(0, 255, (6, 32, width, 3)).astype(np.uint8)
     boxes = np.tile(np.linspace(0, 1, people, endpoint=False, dtype=np.float32)[:, None], (6, 1, 4))
     cast = identity_conditioning.Cast(
-        people=chance.normal(size=(6, people, COEFFICIENTS)).astype(np.float32),
+        people=rng.normal(size=(6, people, COEFFICIENTS)).astype(np.float32),
         boxes=boxes + np.array([0, 0, 1 / people, 0.5], np.float32),
         points=np.tile(arcface_dst / 4, (6, people, 1, 1)).astype(np.float32),
         present=np.ones((6, people), np.bool_),
@@ -65,8 +65,8 @@ def kind(chance: np.random.Generator, words: Path, width: int, people: int) -> b
 
 
 def batches(folder: Path) -> batches_of.Batches:
-    chance = np.random.default_rng(0)
-    kinds = {"portraits": kind(chance, folder, 32, 1), "groups": kind(chance, folder, 64, 2)}
+    rng = np.random.default_rng(0)
+    kinds = {"portraits": kind(rng, folder, 32, 1), "groups": kind(rng, folder, 64, 2)}
     empty = batches_of.tokenize(tokenizer.load(folder), [""])[0]
     return batches_of.Batches(kinds, empty, DIFFUSION, TRAINING)
 

@@ -12,10 +12,10 @@ from pipeline.world import population
 SIZES = backbone.Sizes(channels=(16, 16, 16, 16), head=8, groups=4)
 
 
-def told(tokens: torch.Tensor, present: list[bool]) -> identity_conditioning.Told:
+def told(tokens: torch.Tensor, present: list[bool]) -> identity_conditioning.IdentityCondition:
     """Two people, one in each half of the picture."""
     boxes = torch.tensor([[[0.1, 0.2, 0.4, 0.8], [0.6, 0.2, 0.9, 0.8]]])
-    return identity_conditioning.Told(tokens, torch.tensor([present]), boxes)
+    return identity_conditioning.IdentityCondition(tokens, torch.tensor([present]), boxes)
 
 
 def test_a_position_reads_its_nearest_person_if_that_one_is_told_of() -> None:
@@ -26,13 +26,13 @@ def test_a_position_reads_its_nearest_person_if_that_one_is_told_of() -> None:
 
 def test_an_empty_slot_takes_no_position() -> None:
     boxes = torch.tensor([[[0.1, 0.2, 0.4, 0.8], [0.0, 0.0, 0.0, 0.0]]])
-    one = identity_conditioning.Told(torch.zeros(1, 2, 3, 4), torch.tensor([[True, False]]), boxes)
+    one = identity_conditioning.IdentityCondition(torch.zeros(1, 2, 3, 4), torch.tensor([[True, False]]), boxes)
     assert identity_conditioning.shares(one, (1, 4)).tolist() == [[[1, 1, 1, 1], [0, 0, 0, 0]]]
 
 
 def test_at_first_almost_nothing_is_told() -> None:
     torch.manual_seed(0)
-    assert identity_conditioning.Telling(80, 8, 16)(torch.randn(4, 2, 80)).abs().max() < 1
+    assert identity_conditioning.IdentityProjector(80, 8, 16)(torch.randn(4, 2, 80)).abs().max() < 1
 
 
 def unet() -> UNet2DConditionModel:
@@ -49,7 +49,7 @@ def run(model: UNet2DConditionModel) -> torch.Tensor:
 
 def test_a_network_that_is_told_of_nobody_is_the_plain_one() -> None:
     plain, model = unet(), unet()
-    attention_state = identity_conditioning.tell(model)
+    attention_state = identity_conditioning.attach_identity(model)
     attention_state.reset(told(torch.randn(1, 2, 3, 16), [False, False]), (16, 32))
     assert torch.allclose(run(model), run(plain), atol=1e-5)
     attention_state.reset(told(torch.randn(1, 2, 3, 16), [True, False]), (16, 32))

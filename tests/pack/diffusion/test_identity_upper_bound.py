@@ -1,4 +1,4 @@
-"""How the telling of people is measured: who is told of what, what a missing face costs, and what the share is of."""
+"""How the projector of people is measured: who is told of what, what a missing face costs, and what the share is of."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def test_the_first_photograph_of_every_person() -> None:
 
 def test_only_who_is_told_of_changes_the_picture(pack: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity_upper_bound, "HOW", replace(identity_upper_bound.HOW, steps=2))
-    data, method = drawn(), identity_upper_bound.naming(pack, load_file(backbone.TELLING))
+    data, method = drawn(), identity_upper_bound.load_oracle(pack, load_file(backbone.PROJECTOR))
     cast, photos = identity_conditioning.cast(data, seed=7), np.array([0, 2])
     first = identity_upper_bound.drawn(pack, method, data, cast, photos)
     assert [image.shape for image in first] == [(128, 128, 3)] * 2
@@ -74,5 +74,5 @@ def test_the_share_lies_between_untold_and_kept() -> None:
 
 def test_the_stored_map_has_the_size_of_a_person(pack: Backbone) -> None:
     known = next(iter(identity_conditioning.coefficients(7, [0]).values()))
-    method = identity_upper_bound.naming(pack, load_file(backbone.TELLING))
+    method = identity_upper_bound.load_oracle(pack, load_file(backbone.PROJECTOR))
     assert method.null_features[identity_upper_bound.KNOWN].shape == torch.Size([len(known)])

@@ -37,8 +37,8 @@ def face_landmarks(scale: float, left: float, top: float) -> np.ndarray:
 
 
 def drawn(width: int, faces: int) -> Drawn:
-    chance = np.random.default_rng(0)
-    small = chance.integers(0, 255, (3, 8, width // 8, 3)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (3, 8, width // 8, 3)).astype(np.uint8)
     lefts = np.arange(faces) * 40.0 + 10
     return Drawn(
         images=small.repeat(8, axis=1).repeat(8, axis=2),
