@@ -14,7 +14,7 @@ from pipeline.benchmark import fairness
 from pipeline.errors import run
 from pipeline.shards import training_shards
 from pipeline.training import cache, launch
-from pipeline.training.loop import TrainingPlan
+from pipeline.training.plan import TrainingPlan
 from pipeline.weights import checkpoint
 
 SAMPLES, WEIGHTS = Path("data/samples"), Path("data/weights")

@@ -7,7 +7,7 @@ import pytest
 from pipeline.settings import Models, TrainSettings
 from pipeline.shards import training_shards
 from pipeline.training import cache
-from pipeline.training.loop import TrainingPlan
+from pipeline.training.plan import TrainingPlan
 from tests import tiny_models
 
 

@@ -24,8 +24,6 @@ from pipeline.shards import training_shards
 from pipeline.training import cache
 
 COLUMNS = ["photo_id", "width", "height", "faces"]
-# Streams of random numbers that one step draws from.
-REFERENCES, LATENT, NOISE, TIMES, LAYERS, CLOSE_UPS, COUNT = range(7)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipeline import actors
 from pipeline.errors import ClusterError, LikenessError
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import TrainingPlan
+    from pipeline.training.plan import TrainingPlan
 
 POLL_SECONDS = 2.0
 

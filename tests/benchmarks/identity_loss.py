@@ -39,7 +39,8 @@ from pipeline.head.people import UNIT
 from pipeline.method import NoisyBatch, trainable
 from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
 from pipeline.precision import autocast
-from pipeline.training.loop import BETAS, Gradients, peak_memory_mb
+from pipeline.training.loop import peak_memory_mb
+from pipeline.training.optimiser import BETAS, Gradients
 
 JUDGES = {"plain": "nothing", "latent": "latent", "pixel": "pixel"}
 REFERENCES = 4

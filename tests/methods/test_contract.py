@@ -25,6 +25,8 @@ from pipeline.settings import Models
 from pipeline.shards import training_shards
 from pipeline.training import loop
 from pipeline.training.distributed import SINGLE_PROCESS
+from pipeline.training.optimiser import Gradients
+from pipeline.training.randomness import StepKey
 from pipeline.weights import checkpoint as adapter
 from tests import tiny_models
 from tests.tiny_training import make_plan
@@ -286,10 +288,9 @@ def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_pat
     plan = make_plan(tmp_path, models, name, images=4)
     trainer = loop.Trainer(plan, SINGLE_PROCESS)
     for phase in trainer.phases:
-        parameters, _ = trainer._optimiser(phase)
-        gradients = loop.Gradients(parameters, trainer.TERMS)
+        gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
         trainer.method.on_phase_resume(phase)
-        terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
+        terms = trainer._step(phase, StepKey(*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert next(iter(terms.values())) > 0  # the diffusion loss, or what a distillation learns by
         for pattern in phase.rates:
             named = trainer.method.named_parameters()
@@ -297,15 +298,15 @@ def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_pat
             assert any(each is not None and each.any() for each in learning), pattern
 
 
-def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[loop.StepKey, list[object]]:
-    """Photos, noise, times and number of references of every step of a whole training, by the step's place."""
+def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[StepKey, list[object]]:
+    """Photos, noise, times and number of references of every step of a whole training, by the step's key."""
     trainer = loop.Trainer(make_plan(folder / name, models, name, images=80, preview_images=0), SINGLE_PROCESS)
-    found: dict[loop.StepKey, list[object]] = {}
+    found: dict[StepKey, list[object]] = {}
 
-    def look(phase: contract.Phase, place: loop.StepKey, photos: list[int], gradients: object) -> dict[str, float]:
-        given = trainer._given(phase, place, photos)
-        assert place not in found
-        found[place] = [photos, trainer._references(phase, place), given.noisy.tolist(), given.times.tolist()]
+    def look(phase: contract.Phase, key: StepKey, photos: list[int], gradients: object) -> dict[str, float]:
+        given, references = trainer.batches.at(phase, key, photos), trainer.batches.references(phase, key)
+        assert key not in found
+        found[key] = [photos, references, given.noisy.tolist(), given.times.tolist()]
         return {"diffusion": 1.0}
 
     monkeypatch.setattr(trainer, "_step", look)
@@ -321,13 +322,13 @@ def test_all_methods_are_shown_the_same_photos_in_one_order(
     """However a method cuts its budget: GroupPortrait's distillation is on the photos that others begin with."""
     steps = {name: shown(name, tmp_path, models, monkeypatch) for name in NAMES}
     assert {len(found) for found in steps.values()} == {20}
-    everybody = [found for found in steps.values() if len(found) == sum(place[:2] == (1, 1) for place in found)]
+    everybody = [found for found in steps.values() if len(found) == sum(key[:2] == (1, 1) for key in found)]
     assert len(everybody) >= 2  # spend all on pictures of one person
     most = everybody[0]
     for found in steps.values():
         common = found.keys() & most.keys()
-        assert common == {place for place in found if place[:2] == (1, 1)}
-        assert all(found[place] == most[place] for place in common)
+        assert common == {key for key in found if key[:2] == (1, 1)}
+        assert all(found[key] == most[key] for key in common)
 
 
 @pytest.mark.parametrize("name", NAMES)

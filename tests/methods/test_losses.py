@@ -10,6 +10,8 @@ from pipeline.method import trainable
 from pipeline.settings import Models
 from pipeline.training import loop
 from pipeline.training.distributed import SINGLE_PROCESS
+from pipeline.training.optimiser import Gradients
+from pipeline.training.randomness import StepKey
 from tests.methods.test_contract import create
 from tests.tiny_training import make_plan
 
@@ -101,9 +103,9 @@ def test_every_phase_learns_by_its_losses(name: str, models: Models, tmp_path: P
     trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), SINGLE_PROCESS)
     found = {}
     for phase in trainer.phases:
-        gradients = loop.Gradients(trainer._optimiser(phase)[0], trainer.TERMS)
+        gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
         trainer.method.on_phase_resume(phase)
-        terms = trainer._step(phase, (*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
+        terms = trainer._step(phase, StepKey(*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert all(value != 0 for term, value in terms.items() if term != "routing")
         assert ("routing" in terms and terms["routing"] != 0) == (phase.name == "groups" and name == "uniportrait")
         found[phase.name] = set(terms)

@@ -14,7 +14,7 @@ from pipeline.settings import Models
 from pipeline.shards import training_shards
 from pipeline.training import cache, dataset
 from pipeline.training.batch_sampler import BucketBatchSampler
-from pipeline.training.loop import TrainingPlan
+from pipeline.training.plan import TrainingPlan
 from tests.tiny_training import make_plan
 
 STILL = Dropout(0.0, 0.0, 0.0)

@@ -11,34 +11,15 @@ import pytest
 import torch
 from torch import distributed
 
-from pipeline.backbone.timesteps import FOCUS, stratified_timesteps
 from pipeline.errors import ShardError, TrainingError
 from pipeline.settings import Models
 from pipeline.training import loop
 from pipeline.training.distributed import SINGLE_PROCESS, Ranks
+from pipeline.training.optimiser import Gradients
+from pipeline.training.plan import TrainingPlan
+from pipeline.training.randomness import StepKey
 from pipeline.weights.checkpoint import CARD, WEIGHTS, Checkpoint
 from tests.tiny_training import make_plan
-
-
-def test_the_budget_is_shared_out_whole() -> None:
-    assert loop.phase_steps(1000, [0.6, 0.4]) == [600, 400]
-    assert sum(loop.phase_steps(7, [0.33, 0.33, 0.34])) == 7
-    assert loop.phase_steps(7, []) == []
-
-
-def test_the_rate_rises_then_falls_to_nothing() -> None:
-    rates = [loop.learning_rate_factor(step, 100) for step in range(100)]
-    assert rates[0] < rates[4] < rates[5] == max(rates)
-    assert rates[99] < 0.01
-    assert rates[5:] == sorted(rates[5:], reverse=True)
-
-
-def test_times_fall_into_every_part_of_the_schedule_and_half_into_the_focus() -> None:
-    times = stratified_timesteps(10, 1000, FOCUS, torch.Generator().manual_seed(0))
-    assert {time // 200 for time in times.tolist()} == set(range(5))
-    low, high = (share * 1000 for share in FOCUS)
-    assert ((times >= low) & (times < high)).sum() >= 5
-    assert len(stratified_timesteps(1, 1000, FOCUS, torch.Generator())) == 1
 
 
 def test_previews_come_at_every_quarter() -> None:
@@ -46,15 +27,15 @@ def test_previews_come_at_every_quarter() -> None:
     assert [step for step in range(2) if loop.preview_due(step, 2)] == [0, 1]
 
 
-def trainer_checkpoint(plan: loop.TrainingPlan) -> Checkpoint:
+def trainer_checkpoint(plan: TrainingPlan) -> Checkpoint:
     return Checkpoint(plan.out / "checkpoint.safetensors", plan.fingerprint)
 
 
-def _fit(plan: loop.TrainingPlan) -> None:
+def _fit(plan: TrainingPlan) -> None:
     loop.fit(plan)
 
 
-def _phase(plan: loop.TrainingPlan) -> int:
+def _phase(plan: TrainingPlan) -> int:
     try:
         state = trainer_checkpoint(plan).read()
     except (RuntimeError, ShardError):  # replaced while it was being opened
@@ -62,12 +43,12 @@ def _phase(plan: loop.TrainingPlan) -> int:
     return -1 if state is None else state.phase
 
 
-def _fit_as_rank(plan: loop.TrainingPlan, rank: int, meeting: Path) -> None:
+def _fit_as_rank(plan: TrainingPlan, rank: int, meeting: Path) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=plan.train.ranks)
     loop.fit(plan, Ranks(rank, plan.train.ranks))
 
 
-def _started(plan: loop.TrainingPlan, meeting: Path) -> list[BaseProcess]:
+def _started(plan: TrainingPlan, meeting: Path) -> list[BaseProcess]:
     """The ranks of a plan, one process each."""
     fork = multiprocessing.get_context("fork")
     started: list[BaseProcess] = [
@@ -78,7 +59,7 @@ def _started(plan: loop.TrainingPlan, meeting: Path) -> list[BaseProcess]:
     return started
 
 
-def _kill(processes: list[BaseProcess], plan: loop.TrainingPlan, phase: int) -> None:
+def _kill(processes: list[BaseProcess], plan: TrainingPlan, phase: int) -> None:
     """End training processes with SIGKILL once a checkpoint of a phase is written."""
     while _phase(plan) < phase:
         assert all(process.is_alive() for process in processes)
@@ -88,7 +69,7 @@ def _kill(processes: list[BaseProcess], plan: loop.TrainingPlan, phase: int) -> 
         process.join()
 
 
-def _run_and_kill(plan: loop.TrainingPlan, phase: int) -> None:
+def _run_and_kill(plan: TrainingPlan, phase: int) -> None:
     process = multiprocessing.get_context("fork").Process(target=_fit, args=(plan,))
     process.start()
     _kill([process], plan, phase)
@@ -133,11 +114,10 @@ def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, mo
         total = []
         for trainer in trainers:
             phase = trainer.phases[0]
-            parameters, _ = trainer._optimiser(phase)
-            gradients = loop.Gradients(parameters, trainer.TERMS)
+            gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
             monkeypatch.setattr(Ranks, "sum", lambda self, values: None)
-            monkeypatch.setattr(loop, "CLIP", 1e9)
-            trainer._step(phase, (1, 1, 0), trainer.data.eligible((1, 1))[:4], gradients)
+            monkeypatch.setattr("pipeline.training.optimiser.CLIP", 1e9)
+            trainer._step(phase, StepKey(1, 1, 0), trainer.data.eligible((1, 1))[:4], gradients)
             total.append(gradients.flat.clone())
         found[size] = torch.stack(total).sum(0)
     assert found[1].norm() > 0
@@ -148,16 +128,11 @@ def test_steps_show_from_one_reference_to_all_of_them_and_every_rank_as_many(tmp
     plan = make_plan(tmp_path, models)
     first, second = (loop.Trainer(plan, Ranks(rank, 2)) for rank in range(2))
     phase = replace(first.phases[0], references=3)
-    counts = [first._references(phase, (1, 1, step)) for step in range(40)]
+    counts = [first.batches.references(phase, StepKey(1, 1, step)) for step in range(40)]
     assert set(counts) == {1, 2, 3}
-    assert counts == [second._references(phase, (1, 1, step)) for step in range(40)]
-    given = first._given(replace(phase, references=1), (1, 1, 0), [0, 1]).batch.people.given
+    assert counts == [second.batches.references(phase, StepKey(1, 1, step)) for step in range(40)]
+    given = first.batches.at(replace(phase, references=1), StepKey(1, 1, 0), [0, 1]).batch.people.given
     assert given.shape[-1] == 1
-
-
-def test_a_phase_goes_on_where_the_last_one_with_as_many_people_ended() -> None:
-    assert loop.earlier_steps([(1, 1), (1, 1), (2, 4), (1, 1), (2, 4)], [3, 5, 7, 11, 13]) == [0, 3, 0, 8, 7]
-    assert loop.earlier_steps([], []) == []
 
 
 @pytest.mark.parametrize("close_ups", [0.0, 1.0])
@@ -166,7 +141,7 @@ def test_what_a_step_is_given_lies_on_the_backbones_device(tmp_path: Path, model
     trainer = loop.Trainer(make_plan(tmp_path, models, close_ups=close_ups), SINGLE_PROCESS)
     trainer.backbone.device = torch.device("meta")
     trainer.backbone.alphas = trainer.backbone.alphas.to("meta")
-    given = trainer._given(trainer.phases[0], (1, 1, 0), [0, 1])
+    given = trainer.batches.at(trainer.phases[0], StepKey(1, 1, 0), [0, 1])
     batch = given.batch
     assert batch.places is not None
     found = [given.latents, given.noisy, given.times, given.target, given.weights, given.embeddings]
@@ -184,13 +159,13 @@ def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path: Pat
 def test_so_does_a_gradient_of_which_the_loss_shows_nothing(
     tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = loop.Gradients.clip
+    clip = Gradients.clip
 
-    def broken(gradients: loop.Gradients) -> float:
+    def broken(gradients: Gradients) -> float:
         gradients.flat[0] = float("inf")
         return clip(gradients)
 
-    monkeypatch.setattr(loop.Gradients, "clip", broken)
+    monkeypatch.setattr(Gradients, "clip", broken)
     with pytest.raises(TrainingError, match=r"the gradient's norm is inf\).*train again"):
         loop.fit(make_plan(tmp_path, models))
 
@@ -199,10 +174,3 @@ def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path, models: Mode
     plan = make_plan(tmp_path, models, batch=3)
     with pytest.raises(TrainingError, match="cannot be shared evenly by 2 ranks"):
         loop.Trainer(plan, Ranks(0, 2))
-
-
-def test_other_settings_are_another_run(tmp_path: Path, models: Models) -> None:
-    plan = make_plan(tmp_path, models)
-    others = [make_plan(tmp_path, models, seed=1), make_plan(tmp_path, models, "uniportrait-no_drop")]
-    assert len({plan.fingerprint, *(other.fingerprint for other in others)}) == 3
-    assert plan.fingerprint == make_plan(tmp_path, models, checkpoint_seconds=5.0).fingerprint

@@ -25,7 +25,7 @@ from pipeline.pack import dataset, export, settings, trainer
 from pipeline.pack.diffusion import blocks
 from pipeline.pack.diffusion.recogniser_loss import aligned, face_grid, person_loss, supervisor
 from pipeline.training.distributed import Ranks
-from pipeline.training.loop import torch_seed
+from pipeline.training.randomness import torch_seed
 
 FOLDER = settings.MODELS / "backbone" / "vae"
 PART = "autoencoder"
