@@ -26,8 +26,8 @@ from pipeline.backbone.inject import AttentionLayer, AttentionState, attach
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.masks import box_masks
 from pipeline.errors import SettingsError, did_you_mean
+from pipeline.head.head_pose import Posed
 from pipeline.head.model import Head
-from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 
 

@@ -25,8 +25,8 @@ from pipeline.benchmark.cases import Case
 from pipeline.encoders.recogniser import WEIGHTS
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.camera import Camera
+from pipeline.head.head_pose import Posed
 from pipeline.head.model import Head, save_head
-from pipeline.head.posed import Posed
 from pipeline.settings import Models
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz,"

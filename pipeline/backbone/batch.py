@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.head.posed import Posed
+from pipeline.head.head_pose import Posed
 from pipeline.images import Pixels
 
 Floats = NDArray[np.float32]

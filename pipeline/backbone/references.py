@@ -8,7 +8,7 @@ from insightface.utils import face_align
 
 from pipeline.backbone.batch import Reference
 from pipeline.encoders.recogniser import SIDE, align
-from pipeline.head.posed import in_photo, transformed
+from pipeline.head.head_pose import in_photo, transformed
 from pipeline.images import Pixels
 
 

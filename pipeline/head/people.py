@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.head.head_pose import Posed
 from pipeline.head.maps import draw_head, instance_map
 from pipeline.head.model import Head
-from pipeline.head.posed import Posed
 from pipeline.head.raster import Buffers, Ints
 from pipeline.images import Pixels
 

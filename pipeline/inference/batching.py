@@ -15,7 +15,7 @@ from pipeline.benchmark.cases import Place
 from pipeline.errors import SettingsError
 from pipeline.head.camera import Camera
 from pipeline.head.fit import basis_of, shape_of
-from pipeline.head.posed import Posed
+from pipeline.head.head_pose import Posed
 from pipeline.images import Pixels, from_unit
 from pipeline.method import Method
 from pipeline.settings import ShapesSettings

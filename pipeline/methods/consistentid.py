@@ -34,11 +34,11 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import FaceIdPlus, Mlp, concatenate_references, mean_over_references, minus_null
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
+from pipeline.head.head_pose import Posed
 from pipeline.head.maps import draw_head, region_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
 from pipeline.head.people import cells
-from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 from pipeline.method import Method, ModelOutput, Phase
 

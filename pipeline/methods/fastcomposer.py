@@ -43,9 +43,9 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import EmbeddingTokens, Mlp, mean_over_references, scatter_to_slots
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
+from pipeline.head.head_pose import Posed
 from pipeline.head.model import Head
 from pipeline.head.people import as_channel, cells, draw_people, people_masks
-from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 from pipeline.method import Method, ModelOutput, Phase
 

@@ -51,11 +51,11 @@ from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
+from pipeline.head.head_pose import Posed
 from pipeline.head.maps import normal_map, pncc_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
 from pipeline.head.people import MOST, as_channel, draw_people, people_masks
-from pipeline.head.posed import Posed
 from pipeline.head.raster import Buffers
 from pipeline.images import Pixels
 from pipeline.method import Method, ModelOutput, NoisyBatch, Phase

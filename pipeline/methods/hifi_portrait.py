@@ -39,10 +39,10 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, minus_null
+from pipeline.head.head_pose import Posed, landmarks_of
 from pipeline.head.maps import draw_head
 from pipeline.head.model import Head
 from pipeline.head.paint import stroke
-from pipeline.head.posed import Posed, landmarks_of
 from pipeline.images import Pixels
 from pipeline.method import Method, Phase
 

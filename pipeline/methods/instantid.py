@@ -34,9 +34,9 @@ from pipeline.backbone.resampler import Resampler
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, minus_null, plain_tokens
 from pipeline.encoders.recogniser import kps_from_landmarks68
+from pipeline.head.head_pose import Posed
 from pipeline.head.model import Head
 from pipeline.head.paint import dot, stroke
-from pipeline.head.posed import Posed
 from pipeline.images import Pixels
 from pipeline.method import Method, Phase
 from pipeline.weights.key_maps import KeyMap, perceiver_keys

@@ -23,7 +23,7 @@ from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import load
 from pipeline.backbone.references import cut
 from pipeline.errors import storage_error
-from pipeline.head.posed import in_photo
+from pipeline.head.head_pose import in_photo
 from pipeline.images import Pixels, decode, to_unit
 from pipeline.settings import Models
 

@@ -12,8 +12,8 @@ from pipeline.errors import SettingsError
 from pipeline.evaluate.observe import FaceObserver
 from pipeline.evaluate.poses import PoseObserver
 from pipeline.head.camera import Camera
+from pipeline.head.head_pose import Posed, landmarks_of
 from pipeline.head.model import Head
-from pipeline.head.posed import Posed, landmarks_of
 from pipeline.images import Pixels
 from pipeline.metric import Held, iou
 from pipeline.metrics import expression, landmarks, pose

@@ -9,8 +9,8 @@ from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.head.camera import Camera
+from pipeline.head.head_pose import Posed
 from pipeline.head.model import load_head
-from pipeline.head.posed import Posed
 from pipeline.methods.consistentid import PARTS, ConsistentId, part_masks
 from pipeline.settings import Models
 from pipeline.weights import checkpoint

@@ -8,7 +8,7 @@ from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.camera import Camera
-from pipeline.head.posed import Posed
+from pipeline.head.head_pose import Posed
 from pipeline.methods.instantid import COLOURS, InstantId
 from pipeline.settings import Models
 from pipeline.weights import checkpoint

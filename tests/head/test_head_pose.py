@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.head.camera import Camera
-from pipeline.head.posed import Posed, in_photo, landmarks_of, transformed
+from pipeline.head.head_pose import Posed, in_photo, landmarks_of, transformed
 from tests import tiny_models
 
 
