@@ -67,3 +67,12 @@ def from_unit(values: NDArray[np.floating]) -> Pixels:
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resize RGB pixels with an antialiasing bicubic filter."""
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Intersection over union (N, M) of boxes (N, 4) with others (M, 4); x1, y1, x2, y2 in pixels."""
+    first, second = boxes[:, None], others[None]
+    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    shared = sides.clip(min=0).prod(-1)
+    areas = ((each[..., 2:] - each[..., :2]).prod(-1) for each in (first, second))
+    return np.asarray(shared / (sum(areas) - shared))

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.images import iou
+
 Floats = NDArray[np.floating]
 
 # The recognisers that only score. Nothing that scores conditions a generator.
@@ -168,7 +170,7 @@ def matched_to_boxes(evidence: Evidence) -> NDArray[np.intp]:
     places = [person.box for person in evidence.people if person.box is not None]
     if len(places) < len(evidence.people):
         return np.empty(0, np.intp)
-    shared = np.stack([iou(place, evidence.boxes) for place in places])
+    shared = iou(np.stack(places), evidence.boxes)
     filled = np.full(len(places), -1, np.intp)
     for place, face in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
         filled[place] = face if shared[place, face] > 0 else -1
@@ -183,10 +185,3 @@ def per_box(evidence: Evidence, error: Callable[[Held, Held], float]) -> list[fl
         LEFT_OUT if face < 0 or found is None or (how := wanted[slot]) is None else error(how, found[int(face)])
         for slot, face in enumerate(matched_to_boxes(evidence))
     ]
-
-
-def iou(box: Floats, boxes: Floats) -> Floats:
-    """Intersection over union (M,) of one box (4,) with boxes (M, 4)."""
-    size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = size.clip(min=0).prod(1)
-    return shared / (np.prod(box[2:] - box[:2]) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared)

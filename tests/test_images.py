@@ -3,6 +3,8 @@ import zlib
 
 import numpy as np
 import pytest
+from torch import tensor
+from torchvision.ops import box_iou
 
 from pipeline import images
 
@@ -51,3 +53,19 @@ def test_unit_range_and_back() -> None:
 
 def test_resize_takes_width_then_height(picture) -> None:
     assert images.resize(picture, 20, 10).shape == (10, 20, 3)
+
+
+def test_iou_by_hand() -> None:
+    """Half of a box and half of itself outside: 50 of 150 pixels; apart: none."""
+    boxes, others = np.array([[0.0, 0, 10, 10]]), np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10]])
+    assert images.iou(boxes, others)[0] == pytest.approx([1, 1 / 3, 0])
+    assert images.iou(boxes, np.empty((0, 4))).shape == (1, 0)
+
+
+def test_iou_of_boxes_of_all_sizes_is_torchvisions() -> None:
+    rng = np.random.default_rng(0)
+    corners, sizes = rng.uniform(0, 50, (40, 2)), rng.uniform(1, 60, (40, 2))
+    boxes = np.hstack([corners, corners + sizes])
+    found = images.iou(boxes[:10], boxes)
+    np.testing.assert_allclose(found, box_iou(tensor(boxes[:10]), tensor(boxes)).numpy())
+    assert found[found < 1].max() > 0

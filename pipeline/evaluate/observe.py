@@ -11,8 +11,8 @@ import torch
 
 from pipeline.encoders.image_text import ImageText
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis
-from pipeline.images import Pixels, to_unit
-from pipeline.metric import ENCODERS, Floats, iou
+from pipeline.images import Pixels, iou, to_unit
+from pipeline.metric import ENCODERS, Floats
 from pipeline.settings import EvaluateSettings, Models
 
 # A face found at a known place must overlap it by this much, else it is another face.
@@ -55,10 +55,9 @@ class FaceObserver:
         """
         found, again, _ = self._detect(image)
         points = np.array(keypoints, np.float32)
-        for index, box in enumerate(boxes):
-            shared = iou(np.asarray(box, np.float64), found)
-            if len(shared) and shared.max() >= SAME_FACE:
-                points[index] = again[shared.argmax()]
+        for index, overlaps in enumerate(iou(np.asarray(boxes, np.float64), found)):
+            if len(overlaps) and overlaps.max() >= SAME_FACE:
+                points[index] = again[overlaps.argmax()]
         return self._embed(image, points)
 
     def _detect(self, image: Pixels) -> tuple[Floats, Floats, Floats]:

@@ -29,7 +29,8 @@ import numpy as np
 from pipeline.benchmark.cases import Place
 from pipeline.faces.find import Finder
 from pipeline.head.camera import Camera, project
-from pipeline.head.fit import EYE_CORNERS, Array, basis_of, fit, shape_of
+from pipeline.head.fit import Array, basis_of, fit, shape_of
+from pipeline.head.landmarks import eye_distance
 from pipeline.head.model import load_head
 from pipeline.images import Pixels
 from pipeline.metric import Floats, Held
@@ -74,6 +75,4 @@ class PoseObserver:
 
     def _eyes(self, shape: Array, expression: Array) -> Array:
         """Distances (N,) between the outer corners of the eyes, in units of the head."""
-        left, right = EYE_CORNERS
-        vertices = self._basis.vertices(shape, expression)
-        return np.asarray(np.linalg.norm(vertices[:, right] - vertices[:, left], axis=-1))
+        return np.asarray(eye_distance(self._basis.vertices(shape, expression)))

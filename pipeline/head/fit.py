@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.head import pose
+from pipeline.head.landmarks import JAW, eye_distance, nme
 from pipeline.head.model import Head
 from pipeline.settings import ShapesSettings
 
@@ -19,8 +20,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 POSE = 6  # three angles, log scale, two shifts
-CONTOUR = slice(0, 17)  # the jaw line: annotators and networks mark the outline there, not one spot of the skin
-EYE_CORNERS = (36, 45)  # outer corners; their distance is the unit of all errors
+CONTOUR = JAW  # annotators and networks mark the outline there, not one spot of the skin
 DAMPING = 1e-6  # keeps a face of equal points solvable
 
 
@@ -108,12 +108,6 @@ def shape_of(points: Array, basis: Basis, settings: ShapesSettings) -> Array:
     return fit(points, everyone, basis, settings).shape[0]
 
 
-def eye_distance(points: Array) -> Array:
-    """Distance (N,) between the outer corners of the eyes of points (N, 68, 2)."""
-    left, right = EYE_CORNERS
-    return np.maximum(np.linalg.norm(points[:, right] - points[:, left], axis=-1), pose.TINY)
-
-
 def _fit(points: Array, identity: Ints, basis: Basis, settings: ShapesSettings, trust: Array) -> Fit:
     unit = _size(points)
     centre = points.mean(axis=1)
@@ -124,14 +118,13 @@ def _fit(points: Array, identity: Ints, basis: Basis, settings: ShapesSettings, 
     for _ in range(settings.iterations):
         normal = _linearise(state, scaled, identity, basis, settings, weights)
         _step(state, normal, identity, settings, trust)
-    distance = np.linalg.norm(_project(state, identity, basis) - scaled, axis=-1).mean(axis=1)
     return Fit(
         shape=state.shape,
         expression=state.expression,
         rotation=state.rotation,
         scale=state.scale * unit,
         translation=state.shift * unit[:, None] + centre,
-        residual=distance * unit / eye_distance(points),
+        residual=nme(_project(state, identity, basis), scaled, 1.0) * unit / eye_distance(points),
     )
 
 

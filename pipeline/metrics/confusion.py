@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.images import iou
 from pipeline.metric import (
     ENCODERS,
     LEFT_OUT,
@@ -11,7 +12,6 @@ from pipeline.metric import (
     Floats,
     Score,
     cosines,
-    iou,
     mean_of,
     per_person,
 )
@@ -159,7 +159,7 @@ def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:
         return []
     scores = []
     for slot, box in enumerate(places):
-        shared = iou(np.asarray(box), evidence.boxes)
+        shared = iou(np.asarray(box)[None], evidence.boxes)[0]
         face = int(shared.argmax()) if len(shared) and shared.max() >= LEAST_OVERLAP else -1
         value = float(wrong[slot, face]) if face >= 0 else LEFT_OUT
         scores.append(Score("swap", slot, value, face < 0, "b+c"))

@@ -11,6 +11,7 @@ mean head, 0.024); 0.025 (0.042) where they are the drawn ones.
 
 import numpy as np
 
+from pipeline.head.landmarks import nme
 from pipeline.metric import Card, Evidence, Held, Score, per_box
 
 # Above this the landmarks count as failed (FR at 0.1 of the face alignment literature, e.g. WFLW, arXiv 1805.10483).
@@ -52,13 +53,12 @@ CARDS = (
 def score(evidence: Evidence) -> list[Score]:
     """Landmark error, and whether it is small, per place; nothing without a layout."""
     scores = []
-    for slot, error in enumerate(per_box(evidence, nme)):
+    for slot, error in enumerate(per_box(evidence, landmark_error)):
         scores.append(Score("landmark_nme", slot, error, error != error))
         scores.append(Score("landmarks_met", slot, float(error <= MET), error != error))
     return scores
 
 
-def nme(wanted: Held, found: Held) -> float:
+def landmark_error(wanted: Held, found: Held) -> float:
     """Mean distance of 68 landmarks, in eye distances of the wanted head."""
-    apart = np.asarray(found.landmarks, np.float64) - wanted.landmarks
-    return float(np.linalg.norm(apart, axis=-1).mean() / wanted.eyes)
+    return float(nme(np.asarray(found.landmarks, np.float64), wanted.landmarks, wanted.eyes))

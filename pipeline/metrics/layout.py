@@ -1,6 +1,7 @@
 """Do faces stand where the layout wants them? Whoever they are: identity is judged elsewhere."""
 
-from pipeline.metric import Card, Evidence, Score, iou, matched_to_boxes
+from pipeline.images import iou
+from pipeline.metric import Card, Evidence, Score, matched_to_boxes
 
 # A place is filled when the overlap of its box with a face's is at least this.
 FILLED = 0.5
@@ -44,4 +45,4 @@ def score(evidence: Evidence) -> list[Score]:
 
 def _overlap(evidence: Evidence, slot: int, face: int) -> float:
     box = evidence.people[slot].box
-    return float(iou(box, evidence.boxes)[face]) if face >= 0 and box is not None else 0.0
+    return float(iou(box[None], evidence.boxes[[face]])[0, 0]) if face >= 0 and box is not None else 0.0

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pipeline import shards
+from pipeline.head.landmarks import eye_distance, nme
 from pipeline.head.model import Head
-from pipeline.metric import iou
+from pipeline.images import iou
 from pipeline.report.statistics import agreement
 
 Floats = NDArray[np.float64]
 
 SAME_FACE = 0.5  # intersection over union from which a detected box is a drawn face
-EYES = (36, 45)  # outer corners of the eyes among 68 points
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ def match(truth: Sequence[Mapping[str, Any]], faces: Sequence[Mapping[str, Any]]
 def _match_photo(drawn: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[Match]:
     if not drawn or not found:
         return []
-    boxes = np.array([face["box"] for face in found], np.float64)
-    shared = np.stack([iou(np.array(face["box"], np.float64), boxes) for face in drawn])
+    shared = iou(*(np.array([face["box"] for face in faces], np.float64) for faces in (drawn, found)))
     return [
         Match(found[column]["face_id"], drawn[row]["person"], found[column], drawn[row])
         for row, column in zip(*linear_sum_assignment(shared, maximize=True), strict=True)
@@ -138,8 +137,7 @@ def landmarks(found: Matches) -> list[Figure]:
 
 def _landmark_error(found: Sequence[float], truth: Sequence[float]) -> float:
     one, other = (np.array(points, np.float64).reshape(-1, 2) for points in (found, truth))
-    eyes = np.linalg.norm(other[EYES[1]] - other[EYES[0]])
-    return float(np.linalg.norm(one - other, axis=1).mean() / eyes)
+    return float(nme(one, other, eye_distance(other)))
 
 
 def clustered(found: Matches, identities: Sequence[Mapping[str, Any]]) -> list[Figure]:
@@ -185,8 +183,7 @@ def shape_error(head: Head) -> Callable[[Floats], float]:
     Both are compared without their mean offset: where a head lies is pose, not shape.
     """
     basis = head.identity.reshape(len(head.identity), -1).astype(np.float64)
-    eyes = head.mean[head.landmarks68[list(EYES)]]
-    scale = float(np.linalg.norm(eyes[1] - eyes[0]))
+    scale = float(eye_distance(head.mean[head.landmarks68]))
 
     def error(difference: Floats) -> float:
         moved = (np.asarray(difference, np.float64) @ basis).reshape(-1, 3)

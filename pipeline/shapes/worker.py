@@ -13,7 +13,8 @@ from pipeline import images, records, shards
 from pipeline.errors import MissingInput
 from pipeline.head import pose
 from pipeline.head.camera import Camera
-from pipeline.head.fit import Fit, basis_of, eye_distance, fit
+from pipeline.head.fit import Fit, basis_of, fit
+from pipeline.head.landmarks import eye_distance
 from pipeline.head.model import Head, load_head
 from pipeline.settings import ShapesSettings
 from pipeline.shapes.faces import FaceBatch, batches, numbers

@@ -14,8 +14,8 @@ from pipeline.evaluate.poses import PoseObserver
 from pipeline.head.camera import Camera
 from pipeline.head.head_pose import Posed, landmarks_of
 from pipeline.head.model import Head
-from pipeline.images import Pixels
-from pipeline.metric import Held, iou
+from pipeline.images import Pixels, iou
+from pipeline.metric import Held
 from pipeline.metrics import expression, landmarks, pose
 from pipeline.world import population, scene
 from tests.crowd import Crowd
@@ -63,7 +63,7 @@ def pairs(observer: PoseObserver, photos: list[scene.Photo]) -> list[tuple[Held,
         boxes = look(photo.image).boxes
         held = observer(photo.image, boxes)
         for face in photo.faces:
-            shared = iou(face.box.astype(np.float64), boxes)
+            shared = iou(face.box[None].astype(np.float64), boxes)[0]
             if len(shared) and shared.max() > 0.3:
                 found.append((observer.wanted(as_drawn(face), face.landmarks[None]), held[int(shared.argmax())]))
     return found
@@ -80,7 +80,7 @@ def test_drawn_poses_are_measured(pairs: list[tuple[Held, Held]]) -> None:
 
 
 def test_drawn_landmarks_and_expressions_are_measured(pairs: list[tuple[Held, Held]]) -> None:
-    assert np.mean([landmarks.nme(wanted, found) for wanted, found in pairs]) < 0.035
+    assert np.mean([landmarks.landmark_error(wanted, found) for wanted, found in pairs]) < 0.035
     own = np.mean([expression.apart(wanted, found) for wanted, found in pairs])
     of_others = np.mean([expression.apart(pair[0], other[1]) for pair in pairs for other in pairs if other is not pair])
     assert own < 0.9 * of_others

@@ -242,7 +242,7 @@ def test_summaries(data: Path) -> None:
     assert found["images"] == 3
     assert found["means"]["layout"]["2"]["sim_heldout"] == pytest.approx(4 / 6, abs=1e-3)
     scales = summary.of_real(data / "scores" / "real")["calibration"]
-    assert scales["b"]["same"] > scales["b"]["stranger"]
+    assert scales["b"]["genuine"] > scales["b"]["impostor"]
 
 
 def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.Settings, tmp_path: Path) -> None:

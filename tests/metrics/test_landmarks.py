@@ -26,22 +26,22 @@ def test_against_a_loop() -> None:
     rng = np.random.default_rng(0)
     one, other = random_held(rng), random_held(rng)
     apart = [np.hypot(x - u, y - v) for (x, y), (u, v) in zip(one.landmarks, other.landmarks, strict=True)]
-    assert landmarks.nme(one, other) == pytest.approx(sum(apart) / 68 / one.eyes)
+    assert landmarks.landmark_error(one, other) == pytest.approx(sum(apart) / 68 / one.eyes)
 
 
 def test_the_size_of_the_image_does_not_matter() -> None:
     rng = np.random.default_rng(1)
     points, others = rng.uniform(0, 100, (2, 68, 2))
-    small = landmarks.nme(held(landmarks=points, eyes=20.0), held(landmarks=others))
-    assert landmarks.nme(held(landmarks=3 * points + 7, eyes=60.0), held(landmarks=3 * others + 7)) == pytest.approx(
-        small
-    )
+    small = landmarks.landmark_error(held(landmarks=points, eyes=20.0), held(landmarks=others))
+    assert landmarks.landmark_error(
+        held(landmarks=3 * points + 7, eyes=60.0), held(landmarks=3 * others + 7)
+    ) == pytest.approx(small)
 
 
 def test_the_unit_is_the_wanted_head_s_not_the_found_one_s() -> None:
     """A face drawn at half its size must not earn a small error by being its own measure, nor pay twice."""
     wanted, found = held(eyes=20.0), held(landmarks=GRID / 2, eyes=10.0)
-    assert landmarks.nme(found, wanted) == pytest.approx(2 * landmarks.nme(wanted, found))
+    assert landmarks.landmark_error(found, wanted) == pytest.approx(2 * landmarks.landmark_error(wanted, found))
 
 
 def test_places_and_faces_are_not_the_same_thing() -> None:

@@ -5,7 +5,6 @@ import pytest
 from torch import tensor
 from torchvision.ops import box_iou
 
-from pipeline.metric import iou
 from pipeline.metrics import layout
 from tests.metrics.evidence import evidence, missing, nobody, person, random_units, turned, values
 
@@ -24,14 +23,6 @@ def test_by_hand() -> None:
     assert values(scores, "layout_iou") == pytest.approx([1 / 3, 1.0])
     assert values(scores, "layout_recall") == [0.0, 1.0]
     assert missing(scores, "layout_iou") == [False, False]
-
-
-def test_overlap_of_boxes_of_all_sizes_against_torchvision() -> None:
-    corners, sizes = RNG.uniform(0, 50, (40, 2)), RNG.uniform(1, 60, (40, 2))
-    boxes = np.hstack([corners, corners + sizes])
-    found = np.stack([iou(box, boxes) for box in boxes[:10]])
-    np.testing.assert_allclose(found, box_iou(tensor(boxes[:10]), tensor(boxes)).numpy())
-    assert found[found < 1].max() > 0
 
 
 @pytest.mark.parametrize(("share", "filled"), [(0.49, 0.0), (0.51, 1.0)])

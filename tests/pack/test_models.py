@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
+from pipeline.head.landmarks import eye_distance, nme
 from pipeline.pack import export
 from pipeline.pack.diffusion import blocks, vae
 from pipeline.pack.recognition import evaluate
@@ -45,7 +46,8 @@ def test_faces_are_found_with_landmarks(photos: list[scene.Photo]) -> None:
         truth = np.stack([face.box for face in photo.faces])
         pairs = evaluate.match(np.stack([face.bbox for face in faces]), truth) if faces else []
         wanted, found = wanted + len(truth), found + len(pairs)
-        errors += [evaluate.normalised_error(faces[i].landmark_2d_68, photo.faces[j].landmarks) for i, j, _ in pairs]
+        marks = [(faces[i].landmark_2d_68, photo.faces[j].landmarks) for i, j, _ in pairs]
+        errors += [nme(found_at, drawn, eye_distance(drawn)) for found_at, drawn in marks]
     assert found >= wanted - 1
     assert np.mean(errors) < 0.05
 

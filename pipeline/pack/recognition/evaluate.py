@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis
+from pipeline.head.landmarks import eye_distance, nme
+from pipeline.images import iou
 from pipeline.pack import dataset, export, settings
 from pipeline.pack.dataset import Drawn
 from pipeline.pack.recognition.detector import DET_SIZE
 
 Floats = NDArray[np.floating]
-OUTER_EYES = (36, 45)
 
 
 @dataclass(frozen=True)
-class Found:
+class PackDetections:
     """The detector's faces in one kind of photograph; M of them matched a drawn face at IoU 0.5."""
 
     drawn: int
@@ -49,7 +50,7 @@ class Found:
         return {"nme": float(self.nme.mean()), "nme_95": float(np.quantile(self.nme, 0.95)), "faces": len(self.nme)}
 
 
-def find(app: FaceAnalysis, data: Drawn, photos: NDArray[np.int64]) -> Found:
+def find(app: FaceAnalysis, data: Drawn, photos: NDArray[np.int64]) -> PackDetections:
     """Detect in `photos` of `data` and match one to one, best overlap first."""
     detected = 0
     faces: list[int] = []
@@ -64,10 +65,11 @@ def find(app: FaceAnalysis, data: Drawn, photos: NDArray[np.int64]) -> Found:
         for mine, face, overlap in match(np.array([one.bbox for one in found]).reshape(-1, 4), data.box[truth]):
             faces.append(int(truth[face]))
             overlaps.append(overlap)
-            errors.append(normalised_error(found[mine].landmark_2d_68, data.landmarks[truth[face]]))
+            points = data.landmarks[truth[face]]
+            errors.append(float(nme(found[mine].landmark_2d_68, points, eye_distance(points))))
             crops.append(align(image, found[mine].kps))
     drawn = sum(len(data.faces_of(int(photo))) for photo in photos)
-    return Found(drawn, detected, np.array(faces), np.array(overlaps), np.array(errors), np.array(crops))
+    return PackDetections(drawn, detected, np.array(faces), np.array(overlaps), np.array(errors), np.array(crops))
 
 
 def match(found: Floats, truth: Floats, least: float = 0.5) -> list[tuple[int, int, float]]:
@@ -79,21 +81,6 @@ def match(found: Floats, truth: Floats, least: float = 0.5) -> list[tuple[int, i
         pairs.append((int(i), int(j), float(overlap[i, j])))
         overlap[i, :] = overlap[:, j] = -1
     return pairs
-
-
-def iou(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of boxes (N, 4) and (M, 4), as (N, M)."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    sides = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0, None)
-    inside = sides.prod(-1)
-    area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b))
-    return inside / (area_a[:, None] + area_b[None] - inside)
-
-
-def normalised_error(found: Floats, truth: Floats) -> float:
-    """Mean distance of 68 points (68, 2) in shares of the outer eye distance of `truth`."""
-    eyes = np.linalg.norm(truth[OUTER_EYES[0]] - truth[OUTER_EYES[1]])
-    return float(np.linalg.norm(found - truth, axis=1).mean() / eyes)
 
 
 def verification(embeddings: Floats, person: NDArray[np.int64], far: float = 1e-3) -> dict[str, float]:
@@ -130,7 +117,9 @@ def rank_one(probes: Floats, probe: NDArray[np.int64], gallery: Floats, person: 
     return float((person[(probes @ gallery.T).argmax(1)] == probe).mean())
 
 
-def recognition(directory: Path, portraits: Found, groups: Found, data: Drawn, group_data: Drawn) -> dict[str, Any]:
+def recognition(
+    directory: Path, portraits: PackDetections, groups: PackDetections, data: Drawn, group_data: Drawn
+) -> dict[str, Any]:
     """Verification and identification of portraits, and of three-person groups' faces against portraits."""
     recogniser = Recogniser(directory)
     faces, others = recogniser.embed(portraits.crops), recogniser.embed(groups.crops)

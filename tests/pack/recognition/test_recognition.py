@@ -232,9 +232,3 @@ def test_verification_by_hand() -> None:
     assert found["tar_at_far_1e-3"] == 1.0
     # The last face is nearer to person 0 than to its own: one of two probes is right.
     assert evaluate.rank_one(embeddings[[1, 5]], person[[1, 5]], embeddings[[0, 2, 3, 4]], person[[0, 2, 3, 4]]) == 0.5
-
-
-def test_landmark_error_is_in_eye_distances() -> None:
-    truth = faces()
-    truth[36], truth[45] = (40, 60), (80, 60)
-    assert evaluate.normalised_error(truth + np.array([3.0, 4.0]), truth) == pytest.approx(5 / 40)
