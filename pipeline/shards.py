@@ -3,12 +3,16 @@
 A finished shard is an immutable Parquet file named by what made it: a fingerprint of its inputs, the settings that
 matter and the code that ran. It is written under a temporary name and renamed, so existence means complete, and
 resuming is nothing but skipping the names that exist. The same inputs give the same bytes.
+
+Shards of a kind, and nothing else, lie in a folder of their own: data/<stage>/<kind>/<key>.parquet. So one call of
+pandas, pyarrow, duckdb or datasets opens it. Beside such folders lie files that begin with `_`, which readers skip.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -24,6 +28,7 @@ from pipeline.errors import MissingInput, ShardError, storage_error
 # A row group of this many rows stays near the 100 MB that readers of image Parquet expect (reference: data.md 4.1).
 ROWS_PER_GROUP = 1000
 TEMPORARY = ".writing"
+METRICS = "_metrics.json"  # what a stage counted, beside its folders of shards
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def path_fingerprint(path: Path | str) -> str:
 def replacing(path: Path | str) -> Iterator[Path]:
     """A name beside `path` to write to; when the block ends the file takes its place, so that existence means complete.
 
+    The file's mode is that of any new file, 0666 without the umask, whatever the writer made it.
+
     Raises:
         StorageError: no space or no permission; nothing is left behind, and what `path` was it still is.
     """
@@ -93,12 +100,24 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary = where.with_name(f".{where.name}{TEMPORARY}")
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a killed writer's
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)  # safetensors, say, lets nobody else read
+        _flush(temporary)
         os.replace(temporary, where)
     except OSError as error:
+        raise storage_error(error) or error from error
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise storage_error(error) or error from error
+
+
+def _flush(path: Path) -> None:
+    # A network disk may say only now that it is full; and a machine that stops now must not leave an empty file.
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def write(path: Path | str, table: pa.Table, schema: pa.Schema) -> None:
@@ -128,13 +147,22 @@ def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
 
 
 def write_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
-    """Write <folder>/metrics.json, what `dvc metrics show` and the report print: sorted keys, floats to 6 digits.
+    """Write what a stage counted beside its folders of shards, for the report.
 
     Raises:
         StorageError: no space or no permission.
     """
-    with replacing(Path(folder) / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
+    write_json(Path(folder) / METRICS, metrics)
+
+
+def write_json(path: Path | str, values: Mapping[str, Any]) -> None:
+    """Write a JSON file that is the same for the same values: sorted keys, floats to 6 digits.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_rounded(values), indent=2, sort_keys=True) + "\n")
 
 
 def _rounded(value: Any) -> Any:
@@ -162,40 +190,47 @@ def read(path: Path | str, columns: Sequence[str] | None = None, schema: pa.Sche
     return table
 
 
-def paths(folder: Path | str, prefix: str = "") -> list[Path]:
-    """The finished shards of a folder, sorted by name.
+def paths(folder: Path | str, kind: str) -> list[Path]:
+    """The finished shards of a kind, sorted by name.
 
     Raises:
         MissingInput: there is none.
     """
-    found = sorted(path for path in Path(folder).glob(f"{prefix}*.parquet") if not path.name.startswith("."))
+    found = finished(folder, kind)
     if not found:
-        raise MissingInput(f"no {prefix or ''} shards in {folder}: run the stage that makes them first")
+        raise MissingInput(f"no shards in {Path(folder) / kind}: run the stage that makes them first")
     return found
 
 
-def read_all(folder: Path | str, prefix: str = "", columns: Sequence[str] | None = None) -> pa.Table:
-    """All shards of a folder as one table, in the order of their names."""
-    return pa.concat_tables([read(path, columns) for path in paths(folder, prefix)])
+def finished(folder: Path | str, kind: str) -> list[Path]:
+    """The finished shards of a kind, sorted by name; there may be none."""
+    return sorted(path for path in (Path(folder) / kind).glob("*.parquet") if not path.name.startswith("."))
 
 
-def missing(folder: Path | str, prefix: str, tasks: Iterable[Task]) -> list[Task]:
+def read_all(folder: Path | str, kind: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All shards of a kind as one table, in the order of their names."""
+    return pa.concat_tables([read(path, columns) for path in paths(folder, kind)])
+
+
+def missing(folder: Path | str, kind: str, tasks: Iterable[Task]) -> list[Task]:
     """The tasks whose shard does not exist yet: what is left to do."""
-    return [task for task in tasks if not path_of(folder, prefix, task.key).exists()]
+    return [task for task in tasks if not path_of(folder, kind, task.key).exists()]
 
 
-def path_of(folder: Path | str, prefix: str, key: str) -> Path:
-    """Where the shard `key` of a kind (`prefix`) lives."""
-    return Path(folder) / f"{prefix}-{key}.parquet"
+def path_of(folder: Path | str, kind: str, key: str) -> Path:
+    """Where the shard `key` of a kind lives."""
+    return Path(folder) / kind / f"{key}.parquet"
 
 
-def remove_stale(folder: Path | str, prefix: str, tasks: Iterable[Task]) -> list[Path]:
+def remove_stale(folder: Path | str, kind: str, tasks: Iterable[Task]) -> list[Path]:
     """Delete shards that no task of this run asks for (older settings or inputs), and leftovers of killed writers."""
-    wanted = {path_of(folder, prefix, task.key) for task in tasks}
-    stale = [path for path in Path(folder).glob(f"{prefix}-*.parquet") if path not in wanted]
-    leftovers = list(Path(folder).glob(f".{prefix}-*{TEMPORARY}"))
+    wanted = {path_of(folder, kind, task.key) for task in tasks}
+    stale = [path for path in finished(folder, kind) if path not in wanted]
+    leftovers = list((Path(folder) / kind).glob(f".*{TEMPORARY}"))
     for path in stale + leftovers:
         path.unlink()
+    with contextlib.suppress(OSError):  # no reader opens an empty folder; a folder with shards in it stays
+        (Path(folder) / kind).rmdir()
     return stale
 
 

@@ -50,7 +50,7 @@ def main() -> None:
     if not metrics["photos"]:
         raise MissingInput(
             f"the crawl kept no photo of {metrics['urls']} URLs ({metrics['rejects']}): look at "
-            f"{FOLDER}/urls-*.parquet, and at crawl.seeds, crawl.scope and crawl.min_side in params.yaml"
+            f"{FOLDER}/urls, and at crawl.seeds, crawl.scope and crawl.min_side in params.yaml"
         )
     print(f"{metrics['photos']} photos from {metrics['urls']} URLs: {metrics['outcomes']}")
 

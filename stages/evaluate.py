@@ -1,6 +1,6 @@
 """evaluate: every metric on every generated image, one row per case and face, to data/scores/<method>.
 
-python -m stages.evaluate                        everything in data/images that was drawn for data/samples/cases.json
+python -m stages.evaluate                        everything in data/images that was drawn for data/samples/_cases.json
 python -m stages.evaluate uniportrait            one method
 python -m stages.evaluate --folder DIR --name X  images made elsewhere, files named <case_id>.png; missing files
                                                  are failures. They are kept in data/images/X and scored.

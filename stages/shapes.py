@@ -18,7 +18,7 @@ DATA = Path("data")
 
 
 def main() -> None:
-    """Fit what is missing, then write data/shapes/metrics.json."""
+    """Fit what is missing, then write data/shapes/_metrics.json."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     chosen, out = settings.load(), DATA / "shapes"
     head = Path(chosen.models.head)

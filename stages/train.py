@@ -1,7 +1,7 @@
 """Train one method on the shared backbone, under the fairness contract.
 
 Reads data/samples and the model directories; writes data/weights/<method>: adapter.safetensors with card.json,
-curve.csv, metrics.json and live/. What frozen parts say about the photos is kept in .work/training, a folder that all
+curve.csv, _metrics.json and live/. What frozen parts say about the photos is kept in .work/training, a folder that all
 workers must see. Run `python -m stages.train <method>`; a run that was killed goes on from its last checkpoint.
 """
 

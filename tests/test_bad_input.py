@@ -29,7 +29,7 @@ def crawl_one(project: Path) -> Path:
     row = dict.fromkeys(records.PHOTOS.names, "") | {"photo_id": "a" * 16, "width": 64, "height": 64, "phash": 0}
     pixels = np.full((64, 64, 3), 128, np.uint8)
     row["image"] = {"bytes": images.encode_png(pixels), "path": "a.png"}
-    path = project / "data/crawl/photos-one.parquet"
+    path = project / "data/crawl/photos/one.parquet"
     shards.write(path, pa.Table.from_pylist([row], schema=records.PHOTOS), records.PHOTOS)
     return path
 
@@ -102,12 +102,12 @@ def test_an_empty_crawl(project: Path) -> None:
 
 
 def test_a_corrupt_shard_is_named_and_the_others_stay(project: Path) -> None:
-    good = project / "data/crawl/photos-one.parquet"
-    bad = project / "data/crawl/photos-two.parquet"
+    good = project / "data/crawl/photos/one.parquet"
+    bad = project / "data/crawl/photos/two.parquet"
     data = good.read_bytes()
     bad.write_bytes(data[: len(data) // 2])
     said = stage(project, "faces")
-    assert "photos-two.parquet is corrupt" in said
+    assert "photos/two.parquet is corrupt" in said
     assert "delete it and run again" in said
     assert good.read_bytes() == data
 

@@ -57,8 +57,7 @@ def test_a_killed_writer_leaves_no_shard(tmp_path: Path, table: pa.Table, monkey
     monkeypatch.setattr(os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
         shards.write(tmp_path / "x.parquet", table, SCHEMA)
-    with pytest.raises(MissingInput):
-        shards.paths(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -112,9 +111,17 @@ def test_only_missing_shards_are_work_and_stale_ones_go(tmp_path: Path, table: p
     for key in ("a", "old"):
         shards.write(shards.path_of(tmp_path, "faces", key), table, SCHEMA)
     shards.write(shards.path_of(tmp_path, "people", "old"), table, SCHEMA)
+    (tmp_path / "faces" / f".b.parquet{shards.TEMPORARY}").touch()  # a writer was killed here
     assert shards.missing(tmp_path, "faces", tasks) == [tasks[1]]
-    assert [path.name for path in shards.remove_stale(tmp_path, "faces", tasks)] == ["faces-old.parquet"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces-a.parquet", "people-old.parquet"]
+    assert [path.name for path in shards.remove_stale(tmp_path, "faces", tasks)] == ["old.parquet"]
+    assert shards.remove_stale(tmp_path, "people", tasks)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["faces", "faces/a.parquet"]
+
+
+def test_no_shard_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    assert shards.finished(tmp_path, "faces") == []
+    with pytest.raises(MissingInput, match=r"no shards in .*/faces: run the stage"):
+        shards.paths(tmp_path, "faces")
 
 
 @dataclass(frozen=True)
@@ -148,4 +155,4 @@ def test_code_version_reads_packages_and_modules() -> None:
 
 def test_metrics_are_sorted_and_rounded(tmp_path: Path) -> None:
     shards.write_metrics(tmp_path / "faces", {"b": 1 / 3, "a": {"kept": 2}})
-    assert (tmp_path / "faces/metrics.json").read_text() == '{\n  "a": {\n    "kept": 2\n  },\n  "b": 0.333333\n}\n'
+    assert (tmp_path / "faces/_metrics.json").read_text() == '{\n  "a": {\n    "kept": 2\n  },\n  "b": 0.333333\n}\n'

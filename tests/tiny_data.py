@@ -40,13 +40,13 @@ def write(folder: Path, photos: list[Photo], per_shard: int = 50) -> Path:
     head = load_head(HEAD)
     for number, piece in enumerate(shards.chunks(photos, per_shard)):
         table = pa.Table.from_pylist([_photo_row(photo) for photo in piece], schema=records.PHOTOS)
-        shards.write(folder / "crawl" / f"photos-{number:04d}.parquet", table, records.PHOTOS)
+        shards.write(folder / "crawl" / f"photos/{number:04d}.parquet", table, records.PHOTOS)
         rows = [row for photo in piece for row in _face_rows(photo, head)]
         wanted = records.faces(EMBEDDING)
         table = pa.Table.from_pylist([{name: row.get(name) for name in wanted.names} for row in rows], schema=wanted)
-        shards.write(folder / "faces" / f"faces-{number:04d}.parquet", table, wanted)
+        shards.write(folder / "faces" / f"faces/{number:04d}.parquet", table, wanted)
         table = pa.Table.from_pylist([_identity_row(row) for row in rows], schema=records.IDENTITIES)
-        shards.write(folder / "identities" / f"faces-{number:04d}.parquet", table, records.IDENTITIES)
+        shards.write(folder / "identities" / f"faces/{number:04d}.parquet", table, records.IDENTITIES)
     return folder
 
 

@@ -197,16 +197,16 @@ def samples(folder: Path, people: int = 6, portraits: int = 3, groups: int = 6) 
     rows += [_row(f"g{n}", [n % people, (n + 1) % people]) for n in range(groups)]
     wanted = records.samples(EMBEDDING, SHAPE, EXPRESSION)
     for number, piece in enumerate((rows[::2], rows[1::2])):
-        shards.write(folder / f"train-{number:016x}.parquet", pa.Table.from_pylist(piece, schema=wanted), wanted)
+        shards.write(folder / f"train/{number:016x}.parquet", pa.Table.from_pylist(piece, schema=wanted), wanted)
     _references(folder, rows)
     return folder
 
 
 def tested(folder: Path) -> list[Case]:
-    """Test photos of other people beside `samples`, four each, and cases of one and two people (cases.json)."""
+    """Test photos of other people beside `samples`, four each, and cases of one and two people (_cases.json)."""
     rows = [_row(f"t{person}-{n}", [100 + person], "test") for person in range(TESTED) for n in range(4)]
     wanted = records.samples(EMBEDDING, SHAPE, EXPRESSION)
-    shards.write(folder / f"test-{0:016x}.parquet", pa.Table.from_pylist(rows, schema=wanted), wanted)
+    shards.write(folder / f"test/{0:016x}.parquet", pa.Table.from_pylist(rows, schema=wanted), wanted)
     known = [_person(person) for person in range(TESTED)]
     casts = [(person,) for person in known] + [(known[0], known[1]), (known[2], known[3])]
     found = [_case(number, cast) for number, cast in enumerate(casts)]
@@ -265,7 +265,7 @@ def _references(folder: Path, rows: list[dict[str, Any]]) -> None:
         for face in row["faces"]
     ]
     table = pa.Table.from_pylist(found, schema=records.REFERENCES)
-    shards.write(folder / f"references-{0:016x}.parquet", table, records.REFERENCES)
+    shards.write(folder / f"references/{0:016x}.parquet", table, records.REFERENCES)
 
 
 def _row(name: str, people: list[int], split: str = "train") -> dict[str, Any]:

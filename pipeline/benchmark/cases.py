@@ -1,7 +1,7 @@
 """The benchmark's cases: who is asked for, with which words and seed, and where; the same list for every method.
 
 What is asked for stands in pipeline/benchmark/prompts/<name>.yaml; with the test people of data/samples it becomes
-data/samples/cases.json, which holds a hash of its own content.
+data/samples/_cases.json, which holds a hash of its own content.
 
 Two protocols, never ranked together: `free` gives people and prompt only, and a method that needs a layout takes the
 case's `prior`, drawn from training photos; `layout` gives boxes, pose and expression, taken from a test photo of other
@@ -18,7 +18,7 @@ from typing import Any
 from pipeline import shards
 from pipeline.errors import MissingInput, ShardError
 
-CASES_FILE = "cases.json"
+CASES_FILE = "_cases.json"
 PROTOCOLS = ("free", "layout")
 Names = tuple[str, ...]
 

@@ -1,6 +1,6 @@
 """Serves a folder over loopback while it is crawled: a drawn site, or any folder of pictures.
 
-A folder with site-*.parquet (records.SITE) is a drawn site: its rows say what each host answers, its misbehaviour
+A folder with shards in `site` (records.SITE) is a drawn site: its rows say what each host answers, its misbehaviour
 included. Any other folder answers for every host: pictures as they are, and for each folder without an index.html a
 page that shows its pictures and links to its folders; `<picture>.txt` beside a picture is its caption.
 
@@ -55,7 +55,7 @@ class Source(Protocol):
 
 
 class DrawnSite:
-    """The rows of a folder's site-*.parquet."""
+    """The rows of a folder's shards in `site`."""
 
     def __init__(self, folder: Path) -> None:
         self._answers: dict[tuple[str, str], Answer] = {}
@@ -135,7 +135,7 @@ def is_drawn(folder: Path) -> bool:
     """
     if not folder.is_dir():
         raise MissingInput(f"crawl.serve: {folder} is not a folder: run the stage that makes it, or mend the setting")
-    return any(folder.glob("site-*.parquet"))
+    return bool(shards.finished(folder, "site"))
 
 
 def open_source(folder: Path) -> Source:
@@ -149,7 +149,7 @@ def open_source(folder: Path) -> Source:
 
 def contents(folder: Path) -> str:
     """A fingerprint of what a folder serves, from names and sizes alone: shards are named by what made them."""
-    found = folder.glob("site-*.parquet") if is_drawn(folder) else _files(folder)
+    found = shards.finished(folder, "site") if is_drawn(folder) else _files(folder)
     return shards.fingerprint(sorted((str(path.relative_to(folder)), path.stat().st_size) for path in found))
 
 

@@ -27,19 +27,27 @@ def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path)
     found = sum(row["reject"] != NO_FILE for row in rows)
     if not found:
         raise MissingInput(
-            f"no image of the benchmark in {folder}: files must be named after the cases of data/samples/cases.json, "
+            f"no image of the benchmark in {folder}: files must be named after the cases of data/samples/_cases.json, "
             f"like {asked.cases[0].case_id}.png"
         )
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
     task = shards.Task(
         shards.fingerprint(name, protocol, asked.hash, [row["image"]["path"] for row in rows], _bytes(rows)), None
     )
-    shards.remove_stale(out / name, f"images-{protocol}", [task])
-    shards.write(shards.path_of(out / name, f"images-{protocol}", task.key), table, records.IMAGES)
-    for path in shards.paths(out / name, "images"):  # the other protocol's, where that was taken in for other cases
-        if set(shards.read(path, ["benchmark"])["benchmark"].to_pylist()) != {asked.hash}:
-            path.unlink()
+    kept = [task, *_of_another_protocol(out / name, protocol, asked.hash)]
+    shards.write(shards.path_of(out / name, "images", task.key), table, records.IMAGES)
+    shards.remove_stale(out / name, "images", kept)
     return found
+
+
+def _of_another_protocol(folder: Path, protocol: str, benchmark: str) -> list[shards.Task]:
+    """The shards that were taken in for the same cases under the other protocol: they stay."""
+    return [
+        shards.Task(path.stem, None)
+        for path in shards.finished(folder, "images")
+        for row in shards.read(path, ["protocol", "benchmark"]).slice(0, 1).to_pylist()
+        if row["protocol"] != protocol and row["benchmark"] == benchmark
+    ]
 
 
 def _row(folder: Path, case: Case) -> dict[str, Any]:

@@ -19,11 +19,11 @@ class RealTask:
     """One shard of test photos."""
 
     key: str
-    samples: str  # path of data/samples/test-*.parquet
+    samples: str  # path of a shard of data/samples/test
 
 
 class RealWorker:
-    """Writes faces-<key>.parquet and features-<key>.parquet of one shard of test photos."""
+    """Writes the shards of faces and features of one shard of test photos."""
 
     def __init__(self, models: Models, settings: EvaluateSettings, folder: str) -> None:
         self._faces, self._text, self._folder = FaceObserver(models, settings), TextObserver(models), Path(folder)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import plugins, records, shards
-from pipeline.benchmark.cases import Case, load_cases
+from pipeline.benchmark.cases import CASES_FILE, Case, load_cases
 from pipeline.evaluate.casts import Gallery, impostor_casts, read_gallery
 from pipeline.evaluate.matching import assign
 from pipeline.evaluate.observe import FaceObserver, ScoredDetections, TextObserver
@@ -28,7 +28,7 @@ class ScoreTask:
 
     key: str
     method: str
-    images: str  # path of data/images/<method>/images-*.parquet
+    images: str  # path of a shard of data/images/<method>/images
     shuffled: bool  # also scored against other people
     given: int | None = None  # how many references of each person the generator was given; None for all
 
@@ -45,7 +45,7 @@ class Observation:
 
 
 class ScoreWorker:
-    """Writes features-, found- and scores-<key>.parquet of one shard of images."""
+    """Writes the shards of features, found and scores of one shard of images."""
 
     def __init__(self, params: Settings, samples: str, scores: str) -> None:
         self._faces, self._text = FaceObserver(params.models, params.evaluate), TextObserver(params.models)
@@ -53,7 +53,7 @@ class ScoreWorker:
         self._metrics = [module for name in params.metrics if hasattr(module := plugins.load("metrics", name), "score")]
         self._scores = Path(scores)
         self._gallery = read_gallery(self._scores / "real")
-        cases = load_cases(Path(samples) / "cases.json").cases
+        cases = load_cases(Path(samples) / CASES_FILE).cases
         self._cases, self._strangers = {case.case_id: case for case in cases}, impostor_casts(cases)
         self._prompts: dict[str, Floats] = {}
 

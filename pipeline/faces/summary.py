@@ -1,4 +1,4 @@
-"""data/faces/metrics.json: photos, faces and why faces are not used."""
+"""data/faces/_metrics.json: photos, faces and why faces are not used."""
 
 from pathlib import Path
 from typing import Any

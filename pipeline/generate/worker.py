@@ -1,6 +1,6 @@
 """Workers that draw shards of cases: one for methods (and for the plain backbone), one for the bounds made of photos.
 
-Both write data/images/<name>/images-*.parquet, a row per case and protocol in the order of the cases. What could not
+Both write data/images/<name>/images, a row per case and protocol in the order of the cases. What could not
 be drawn is a row with its reason: it counts as a failure and is never left out.
 """
 
@@ -41,7 +41,7 @@ class GenerationJob:
     models: Models
     generate: GenerateSettings
     shapes: ShapesSettings  # how the references' shape is fitted
-    cases: Path  # data/samples/cases.json
+    cases: Path  # data/samples/_cases.json
     samples: Path  # data/samples
     weights: Path  # data/weights/<name>
     out: Path  # data/images/<name>

@@ -49,7 +49,7 @@ def make(todo: shards.Task, settings: IdentitiesSettings, folder: Path) -> None:
 
 def before(folder: Path) -> dict[str, str]:
     """Face id to identity id in the output that lies in `folder`; empty without one."""
-    if not any(folder.glob(f"{FACES}-*.parquet")):
+    if not shards.finished(folder, FACES):
         return {}
     table = shards.read_all(folder, FACES, ["face_id", "identity_id"])
     table = table.filter(pc.is_valid(table["identity_id"]))
@@ -57,7 +57,7 @@ def before(folder: Path) -> dict[str, str]:
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """Counts for metrics.json."""
+    """Counts for the stage's metrics."""
     faces, people = shards.read_all(folder, FACES), shards.read_all(folder, PEOPLE)
     events = shards.read_all(folder, CHANGES, ["event"])["event"]
     return {
@@ -81,7 +81,7 @@ def _kept(faces: list[Path]) -> pa.Table:
     table = pa.concat_tables([shards.read(path, COLUMNS) for path in faces])
     table = table.filter(pc.is_null(table["reject"])).sort_by("face_id")
     if not len(table):
-        raise MissingInput("no face was kept by the faces stage: look at the rejects in data/faces/metrics.json")
+        raise MissingInput("no face was kept by the faces stage: look at the rejects in data/faces/_metrics.json")
     return table
 
 

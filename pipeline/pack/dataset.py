@@ -3,7 +3,7 @@
 Reads `params.yaml` (section `draw`), writes `data/pack/drawn/<population>/<kind>/`, kind `portraits` or `groups`:
 
 - `images.npy`: uint8 (photos, 128, 128 or 256, 3), RGB, to be memory-mapped;
-- `photos-<chunk>-<key>.parquet`: one row per photograph (SCHEMA), a file per finished chunk.
+- `photos/<chunk>-<key>.parquet`: one row per photograph (SCHEMA), a file per finished chunk.
 
 Photographs of one person follow each other: portrait `i` shows person `i // portraits`. Run alone and resume with
 `python -m pipeline.pack.dataset [population ...]`; a finished chunk is never drawn again. The chunks' key holds a
@@ -30,6 +30,7 @@ from pipeline.pack import settings
 from pipeline.world import population, scene
 
 FOLDER = settings.WORK / "drawn"
+PHOTOS = "photos"
 HEIGHT = 128
 WIDTHS = {"portraits": 128, "groups": 256}
 GROUP_SIZES = (2, 3, 4)
@@ -74,10 +75,8 @@ class Chunk:
     @property
     def path(self) -> Path:
         """The Parquet file whose existence says that the chunk is finished."""
-        return (
-            self.folder
-            / f"photos-{self.start:06d}-{shards.fingerprint(self.population, self.stop, self.world)}.parquet"
-        )
+        key = f"{self.start:06d}-{shards.fingerprint(self.population, self.stop, self.world)}"
+        return shards.path_of(self.folder, PHOTOS, key)
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def load(name: str, kind: str, folder: Path = FOLDER) -> Drawn:
         MissingInput: they are not drawn yet, or not all of them.
     """
     where = folder / name / kind
-    table = shards.read_all(where, "photos")
+    table = shards.read_all(where, PHOTOS)
     images = np.load(where / "images.npy", mmap_mode="r")
     if not np.array_equal(table["photo"].to_numpy(), np.arange(len(images))):
         raise MissingInput(f"{where} holds {len(table)} of {len(images)} photographs: run pipeline.pack.dataset")
@@ -120,7 +119,7 @@ def load(name: str, kind: str, folder: Path = FOLDER) -> Drawn:
 
 def version(*names: str, folder: Path = FOLDER) -> str:
     """A fingerprint of what is drawn of some populations: a training on other pictures is another training."""
-    return shards.fingerprint(*[[path.name for path in sorted((folder / name).rglob("photos-*"))] for name in names])
+    return shards.fingerprint(*[[path.name for path in sorted((folder / name).rglob("*.parquet"))] for name in names])
 
 
 def _flat(column: pa.ChunkedArray, width: int = 0) -> NDArray[Any]:
@@ -157,7 +156,7 @@ def _chunks(one: Population, kind: str, folder: Path, size: int, world: str) -> 
 
 
 def _clear_stale(where: Path, wanted: set[Path]) -> None:
-    for path in where.glob("photos-*.parquet"):
+    for path in shards.finished(where, PHOTOS):
         if path not in wanted:
             path.unlink()
 

@@ -62,7 +62,7 @@ class Matches:
 
 def audit(data: Path, head: Head) -> list[Figure]:
     """Every stage that can be scored; nothing where there is no truth (a real profile)."""
-    if not any((data / "world").glob("truth-*.parquet")):
+    if not shards.finished(data / "world", "truth"):
         return []
     truth = shards.read_all(data / "world", "truth").to_pylist()
     faces = shards.read_all(data / "faces", "faces")
@@ -71,7 +71,7 @@ def audit(data: Path, head: Head) -> list[Figure]:
     found = match(truth, rows, set(photos))
     urls = shards.read_all(data / "crawl", "urls", ["url", "final_url", "outcome"]).to_pylist()
     identities = shards.read_all(data / "identities", "faces").to_pylist()
-    shapes = shards.read_all(data / "shapes").to_pylist()
+    shapes = shards.read_all(data / "shapes", "shapes").to_pylist()
     return [
         *crawled(truth, urls),
         *detected(found),
@@ -214,7 +214,7 @@ def _samples(folder: Path) -> pd.DataFrame:
     rows = [
         {"face_id": face["face_id"], "split": row["split"]}
         for split in ("train", "validation", "test")
-        for path in sorted(folder.glob(f"{split}-*.parquet"))
+        for path in shards.finished(folder, split)
         for row in shards.read(path, ["split", "faces", "reject"]).to_pylist()
         if row["reject"] is None
         for face in row["faces"]

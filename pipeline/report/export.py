@@ -25,7 +25,7 @@ def write(folder: Path, sources: Sources) -> None:
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
     table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, sources.changed))
     numbers = tables.main_numbers(cells, inputs.cards, inputs.listed)
-    shards.write_metrics(folder, {"results": numbers, "stages": audited(sources.figures)})
+    shards.write_json(folder / "metrics.json", {"results": numbers, "stages": audited(sources.figures)})
     similarity = [
         (f"{row.protocol}, {row.people}: {row.method}", row.mean)
         for row in rows

@@ -95,7 +95,7 @@ def stage_groups(data: Path) -> list[Group]:
     return [
         Group(stage, tuple(flat(json.loads(path.read_text()))))
         for stage in STAGES
-        if (path := data / stage / "metrics.json").is_file()
+        if (path := data / stage / shards.METRICS).is_file()
     ]
 
 
@@ -154,7 +154,7 @@ def training(settings: Settings, folder: Path) -> list[Training]:
 
 
 def _training_facts(folder: Path) -> tuple[Fact, ...]:
-    path = folder / "metrics.json"
+    path = folder / shards.METRICS
     measured = json.loads(path.read_text()) if path.is_file() else {}
     return tuple(flat(measured | _parameters(folder / "adapter.safetensors")))
 
@@ -210,7 +210,7 @@ def data_card(data: Path) -> DataCard:
 
 def score_groups(folder: Path) -> list[Group]:
     """What the recognisers' scales were fitted on, and the scales."""
-    path = folder / "metrics.json"
+    path = folder / shards.METRICS
     if not path.is_file():
         return []
     values = json.loads(path.read_text())

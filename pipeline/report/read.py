@@ -22,7 +22,7 @@ def scored(folder: Path) -> list[str]:
     Raises:
         MissingInput: there are none.
     """
-    names = sorted(path.name for path in folder.glob("*") if path.name != REAL and any(path.glob("scores-*.parquet")))
+    names = sorted(path.name for path in folder.glob("*") if path.name != REAL and shards.finished(path, "scores"))
     if not names:
         raise MissingInput(f"no scores in {folder}: run the evaluate stage first")
     return names

@@ -1,4 +1,4 @@
-"""data/samples/metrics.json: what became of the photos, and what the benchmark asks for."""
+"""data/samples/_metrics.json: what became of the photos, and what the benchmark asks for."""
 
 from collections import Counter
 from collections.abc import Sequence

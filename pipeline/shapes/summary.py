@@ -1,4 +1,4 @@
-"""data/shapes/metrics.json: how many faces were fitted, and how well."""
+"""data/shapes/_metrics.json: how many faces were fitted, and how well."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.shapes.worker import PREFIX
 
 
 def write(folder: Path) -> None:
-    """Count the shards of `folder` into its metrics.json."""
+    """Count the shards of `folder` into its metrics."""
     table = shards.read_all(folder, PREFIX, ["identity_id", "residual", "reject", "yaw"])
     kept = table.filter(pc.is_null(table["reject"]))
     reasons = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}

@@ -1,7 +1,7 @@
 """What training leaves behind: a method's weights with their card, and checkpoints on the way.
 
 Both are safetensors, written under a temporary name and renamed. The card is deterministic: what was trained, on
-what, how; measured times and memory lie in metrics.json beside it.
+what, how; measured times and memory lie in _metrics.json beside it.
 """
 
 import json

@@ -47,7 +47,7 @@ class Web:
 
     def write(self) -> Path:
         table = pa.Table.from_pylist(self._rows, records.SITE)
-        shards.write(self.folder / "site-0.parquet", table, records.SITE)
+        shards.write(self.folder / "site/0.parquet", table, records.SITE)
         return self.folder
 
 

@@ -49,7 +49,7 @@ def finish(folder: Path) -> tuple[int, str]:
 
 
 def shards_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "data" / "crawl").iterdir()}
+    return {path.name: path.read_bytes() for path in (folder / "data" / "crawl").rglob("*.*")}
 
 
 def log_of(folder: Path) -> list[str]:

@@ -30,7 +30,8 @@ class Run:
         rows = shards.read_all(folder / "crawl", "urls").to_pylist()
         self.rows = {row["url"]: row for row in rows}
         self.asked = [f"http://{'/'.join(line.split(' /', 1))}" for line in log.read_text().splitlines()]
-        self.files = {path.name: path.read_bytes() for path in (folder / "crawl").glob("*.parquet")}
+        found = (folder / "crawl").rglob("*.parquet")
+        self.files = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in found}
 
     async def _crawl(
         self, settings: CrawlSettings, ledger: Ledger, banned: takedown.Takedown, log: Path
@@ -45,7 +46,7 @@ class Run:
 
     @property
     def photos(self) -> dict[str, dict[str, Any]]:
-        tables = [name for name in self.files if name.startswith("photos-")]
+        tables = [name for name in self.files if name.startswith("photos/")]
         rows = [row for name in tables for row in self._read(name)]
         return {row["url"]: row for row in rows}
 

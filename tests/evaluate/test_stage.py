@@ -30,7 +30,7 @@ def drawn(folder: Path, asked: str = ASKED.hash, protocol: str = "free", cases: 
     head = {"protocol": protocol, "method": folder.name, "benchmark": asked}
     rest = {"image": None, "width": 8, "height": 8, "reject": "out of memory"}
     rows = pa.Table.from_pylist([head | {"case_id": name} | rest for name in cases], schema=records.IMAGES)
-    shards.write(folder / f"images-{protocol}-0.parquet", rows, records.IMAGES)
+    shards.write(folder / f"images/{protocol}.parquet", rows, records.IMAGES)
 
 
 def asked(*methods: str, folder: Path | None = None, name: str | None = None, protocol: str | None = None) -> Namespace:
@@ -47,7 +47,7 @@ def test_everything_is_scored_by_default(images: Path) -> None:
 def test_images_of_other_cases_are_left_out_and_their_scores_forgotten(images: Path) -> None:
     drawn(images / "uniportrait")
     drawn(images / "instantid", "another")
-    old = evaluate.SCORES / "instantid" / "scores-0.parquet"
+    old = evaluate.SCORES / "instantid" / "scores/0.parquet"
     old.parent.mkdir(parents=True)
     old.touch()
     assert evaluate.wanted(asked()) == ["uniportrait"]

@@ -80,7 +80,7 @@ def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) ->
     root = tmp_path_factory.mktemp("data")
     schema = records.samples(8, 2, 2)
     rows = [sample(name, number) for name in BLUE for number in range(5)]
-    shards.write(root / "samples" / "test-0.parquet", pa.Table.from_pylist(rows, schema=schema), schema)
+    shards.write(root / "samples/test/0.parquet", pa.Table.from_pylist(rows, schema=schema), schema)
     cases.save_cases(ASKED, root / "samples" / cases.CASES_FILE)
     made = [
         generated(CASES[0], "layout", {LEFT: BLUE["a"], RIGHT: BLUE["b"]}),
@@ -90,7 +90,7 @@ def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) ->
         generated(CASES[1], "free", {}),
         generated(CASES[2], "free", {LEFT: BLUE["a"], (3, 1): BLUE["a"], RIGHT: BLUE["c"]}),
     ]
-    path = root / "images" / "ours" / "images-0.parquet"
+    path = root / "images/ours/images/0.parquet"
     shards.write(path, pa.Table.from_pylist(made, schema=records.IMAGES), records.IMAGES)
     score(root, params)
     return root
@@ -182,9 +182,9 @@ def test_set_features_are_kept_of_images_that_are_there(data: Path) -> None:
 
 
 def test_scoring_again_gives_the_same_bytes(data: Path, params: settings.Settings) -> None:
-    before = {path: path.read_bytes() for path in (data / "scores" / "ours").glob("*.parquet")}
+    before = {path: path.read_bytes() for path in (data / "scores" / "ours").rglob("*.parquet")}
     score(data, params)
-    assert {path: path.read_bytes() for path in (data / "scores" / "ours").glob("*.parquet")} == before
+    assert {path: path.read_bytes() for path in (data / "scores" / "ours").rglob("*.parquet")} == before
 
 
 def test_other_settings_make_other_shards(data: Path, params: settings.Settings) -> None:
@@ -223,7 +223,7 @@ def test_scores_of_other_images_are_in_no_table(data: Path, params: settings.Set
     shutil.copytree(data, copied)
     tasks.check_scored(params, ["ours"], copied)
     (path,) = shards.paths(copied / "images" / "ours", "images")
-    path.rename(path.with_name("images-other.parquet"))
+    path.rename(path.with_name("other.parquet"))
     with pytest.raises(MissingInput, match="scores/ours does not fit"):
         tasks.check_scored(params, ["ours"], copied)
 
@@ -271,5 +271,5 @@ def test_a_folder_without_any_case(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_schema_opens_in_pandas(data: Path) -> None:
-    table = pd.read_parquet(next((data / "scores" / "ours").glob("scores-*.parquet")))
+    table = pd.read_parquet(data / "scores/ours/scores")
     assert list(table.columns) == records.SCORES.names

@@ -76,8 +76,8 @@ def test_rejected_faces_keep_their_row(crawl: list[Path], pack: Path, tmp_path: 
 def test_the_same_bytes_again(crawl: list[Path], pack: Path, tmp_path: Path) -> None:
     for name in ("once", "again"):
         make(crawl, pack, tmp_path / name)
-    for path in shards.paths(tmp_path / "once"):
-        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    for path in shards.paths(tmp_path / "once", "faces"):
+        assert path.read_bytes() == shards.path_of(tmp_path / "again", "faces", path.stem).read_bytes()
 
 
 def test_a_shard_is_named_by_photos_settings_and_models(crawl: list[Path], pack: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def portraits(params: Settings, weights: Callable[[str], Path]) -> Loader:
 
     def load(name: str) -> Portrait:
         if name not in loaded:
-            loaded[name] = Portrait.load(weights(name), params, Path("nowhere/cases.json"))
+            loaded[name] = Portrait.load(weights(name), params, Path("nowhere/_cases.json"))
         return loaded[name]
 
     return load

@@ -71,10 +71,11 @@ def test_another_world_or_another_count_is_another_chunk(tmp_path: Path) -> None
     first, changed = (next(iter(dataset._chunks(SMALL, "groups", tmp_path, 2, world))) for world in ("old", "new"))
     assert first.path != changed.path
     dataset._clear_stale(tmp_path, {first.path})
+    first.path.parent.mkdir(parents=True)
     first.path.touch()
     changed.path.touch()
     dataset._clear_stale(tmp_path, {changed.path})
-    assert [path.name for path in tmp_path.iterdir()] == [changed.path.name]
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == [changed.path.name]
 
 
 def test_missing_photographs_are_named(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_identities_agree_with_the_folder_names(data: Path) -> None:
 
 
 def test_a_published_head_fits(data: Path) -> None:
-    residual = shards.read_all(data / "shapes", columns=["residual"])["residual"].to_numpy()
+    residual = shards.read_all(data / "shapes", "shapes", ["residual"])["residual"].to_numpy()
     assert residual.mean() < 0.06
 
 

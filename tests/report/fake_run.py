@@ -171,20 +171,20 @@ def _collected(data: Path, photos: Sequence[Photo]) -> None:
                           "shape": shape.tolist()} | pose,
             }
         )  # fmt: skip
-    _put(data / "world" / "truth-0.parquet", [row | {"faces": [row["truth"]]} for row in rows], records.TRUTH)
-    _put(data / "crawl" / "photos-0.parquet", rows, records.PHOTOS)
-    _put(data / "crawl" / "urls-0.parquet", rows, records.URLS)
-    _put(data / "faces" / "faces-0.parquet", rows, records.faces(SIZE))
-    _put(data / "identities" / "faces-0.parquet", rows, records.IDENTITIES)
+    _put(data / "world" / "truth/0.parquet", [row | {"faces": [row["truth"]]} for row in rows], records.TRUTH)
+    _put(data / "crawl" / "photos/0.parquet", rows, records.PHOTOS)
+    _put(data / "crawl" / "urls/0.parquet", rows, records.URLS)
+    _put(data / "faces" / "faces/0.parquet", rows, records.faces(SIZE))
+    _put(data / "identities" / "faces/0.parquet", rows, records.IDENTITIES)
     people = [
         {"identity_id": name, "faces": SHOTS, "cohesion": 0.8, "margin": 0.5}
         for name in sorted({r["identity_id"] for r in rows})
     ]
-    _put(data / "identities" / "people-0.parquet", people, records.PEOPLE)
-    _put(data / "shapes" / "shapes-0.parquet", rows, records.shapes(48, 39))
+    _put(data / "identities" / "people/0.parquet", people, records.PEOPLE)
+    _put(data / "shapes" / "shapes/0.parquet", rows, records.shapes(48, 39))
     for split in ("train", "test"):
         own = [row | {"faces": [row]} for row in rows if row["split"] == split]
-        _put(data / "samples" / f"{split}-0.parquet", own, records.samples(SIZE, 48, 39))
+        _put(data / "samples" / f"{split}/0.parquet", own, records.samples(SIZE, 48, 39))
     shards.write_metrics(
         data / "crawl", {"photos": len(rows), "outcomes": {"kept": len(rows), "never": 31, "later": 0}}
     )
@@ -235,8 +235,8 @@ def _real(folder: Path, photos: Sequence[Photo]) -> None:
             feature = unit(rng.normal(1.0, 1.0, TEXT)).tolist()
             shown = {"people": people, "identity_ids": [f"{photo.photo_id}/{slot}" for slot in range(people)]}
             features.append({"case_id": photo.photo_id, "protocol": "", **shown, "embedding": feature})
-    _put(folder / "faces-0.parquet", faces, records.REAL_FACES)
-    _put(folder / "features-0.parquet", features, records.FEATURES)
+    _put(folder / "faces/0.parquet", faces, records.REAL_FACES)
+    _put(folder / "features/0.parquet", features, records.FEATURES)
 
 
 def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
@@ -267,10 +267,10 @@ def _scored(data: Path, name: str, cases: Sequence[Case]) -> None:
                 features.append(
                     head | {"people": len(names), "identity_ids": names, "embedding": seen.feature.tolist()}
                 )
-    _put(data / "images" / name / "images-0.parquet", pictures, records.IMAGES)
-    _put(data / "scores" / name / "scores-0.parquet", rows, records.SCORES)
-    _put(data / "scores" / name / "found-0.parquet", found, records.FOUND)
-    _put(data / "scores" / name / "features-0.parquet", features, records.FEATURES)
+    _put(data / "images" / name / "images/0.parquet", pictures, records.IMAGES)
+    _put(data / "scores" / name / "scores/0.parquet", rows, records.SCORES)
+    _put(data / "scores" / name / "found/0.parquet", found, records.FOUND)
+    _put(data / "scores" / name / "features/0.parquet", features, records.FEATURES)
 
 
 def _rows(head: dict[str, str], case: Case, asked: Any) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def test_the_same_bytes_again_and_the_licence_of_the_head(data: Path) -> None:
 
 
 def test_faces_without_landmarks_are_rows_with_a_reason(data: Path) -> None:
-    path = shards.paths(data / "faces")[0]
+    path = shards.paths(data / "faces", "faces")[0]
     table = shards.read(path)
     points = records.matrix(table["landmarks"])
     points[0], points[1] = np.nan, 12.0
@@ -63,11 +63,11 @@ def test_faces_without_landmarks_are_rows_with_a_reason(data: Path) -> None:
     summary.write(data / "shapes")
     assert sorted(str(row["reject"]) for row in rows) == ["None"] * 4 + ["landmarks"] * 2
     assert all(row["shape"] is None and row["light"] is None for row in rows if row["reject"])
-    assert '"landmarks": 2' in (data / "shapes" / "metrics.json").read_text()
+    assert '"landmarks": 2' in (data / "shapes" / shards.METRICS).read_text()
 
 
 def test_a_photo_that_is_gone_is_one_sentence(data: Path) -> None:
-    for path in shards.paths(data / "crawl"):
+    for path in shards.paths(data / "crawl", "photos"):
         shards.write(path, records.PHOTOS.empty_table(), records.PHOTOS)
     with pytest.raises(MissingInput, match="run the crawl again"):
         run(data, "shapes")

@@ -138,7 +138,7 @@ def test_training_order_follows_from_photos_and_not_from_the_names_of_shards(
     other = tmp_path / "samples"
     shutil.copytree(plan.samples, other)
     files = training_shards(other)
-    names = [other / f"train-{99 - number:016d}.parquet" for number in range(len(files))]
+    names = [other / f"train/{99 - number:016d}.parquet" for number in range(len(files))]
     for path, name in zip(files, names, strict=True):
         path.rename(name)
     keys = plan.photo_keys[::-1], plan.face_keys[::-1]

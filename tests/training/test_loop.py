@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import distributed
 
+from pipeline import shards
 from pipeline.errors import ShardError, TrainingError
 from pipeline.settings import Models
 from pipeline.training import loop
@@ -87,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, models: Models, p
     for name in (WEIGHTS, CARD, "curve.csv"):
         assert (killed.out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
     assert not (killed.out / "checkpoint.safetensors").exists()
-    measured = json.loads((killed.out / "metrics.json").read_text())
+    measured = json.loads((killed.out / shards.METRICS).read_text())
     assert measured["images_seen"] == 400
 
 

@@ -65,13 +65,14 @@ def test_a_relative_of_the_base_is_allowed_when_it_is_asked_for(trained: Path, m
 
 def test_weights_of_other_photos_or_another_budget_enter_no_benchmark(trained: Path, tmp_path: Path) -> None:
     train = settings.load().train
-    (tmp_path / "train-1.parquet").touch()
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/1.parquet").touch()
     checks.check_contract(trained, tmp_path, train)  # converted: its card says nothing of photos
-    changed(trained, data_fingerprint=shards.fingerprint("train-1.parquet"), train={"images": train.images})
+    changed(trained, data_fingerprint=shards.fingerprint("1.parquet"), train={"images": train.images})
     checks.check_contract(trained, tmp_path, train)
     with pytest.raises(FairnessError, match=r"trained on [\d,]+ images, train\.images is"):
         checks.check_contract(trained, tmp_path, replace(train, images=train.images + 1))
-    (tmp_path / "train-2.parquet").touch()
+    (tmp_path / "train/2.parquet").touch()
     with pytest.raises(FairnessError, match="trained on other photos"):
         checks.check_contract(trained, tmp_path, train)
 

@@ -37,7 +37,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
 
 
 def names() -> set[str]:
-    return {path.name for path in Path("data/world").iterdir()}
+    return {str(path) for path in Path("data/world").rglob("*") if path.is_file()}
 
 
 def test_only_missing_shards_are_drawn_and_stale_ones_go(drawn: Callable[..., int]) -> None:
@@ -49,4 +49,4 @@ def test_only_missing_shards_are_drawn_and_stale_ones_go(drawn: Callable[..., in
     assert names() == before
     assert drawn(people=0) == 0
     assert len(names()) == 3  # an empty site, an empty truth, the metrics
-    assert '"photos": 0' in Path("data/world/metrics.json").read_text()
+    assert '"photos": 0' in Path("data/world/_metrics.json").read_text()

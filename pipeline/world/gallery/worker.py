@@ -1,6 +1,6 @@
 """Draws the gallery's photographs with their truth, and lays out the site that shows them, shard by shard.
 
-data/world/site-*.parquet (records.SITE) is what the hosts answer, data/world/truth-*.parquet (records.TRUTH) what is
+data/world/site (records.SITE) is what the hosts answer, data/world/truth (records.TRUTH) what is
 true of every drawn photograph. The site's files live in these rows: no loose images.
 """
 

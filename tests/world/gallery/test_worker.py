@@ -128,8 +128,10 @@ def test_drawing_again_gives_the_same_bytes_and_only_what_is_missing(drawn: Path
     tasks = site.tasks(WORLD)
     assert shards.missing(drawn, "truth", tasks) == []
     site.Photographer(WORLD, tmp_path)(tasks[1])
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (drawn / path.name).read_bytes()
+    made = list(tmp_path.rglob("*.parquet"))
+    assert len(made) == 2
+    for path in made:
+        assert path.read_bytes() == (drawn / path.relative_to(tmp_path)).read_bytes()
 
 
 def test_a_polite_crawl_keeps_what_is_offered_and_asks_for_nothing_forbidden(
