@@ -106,8 +106,8 @@ def test_dvc_watches_the_code_that_shards_are_named_by(stage: str, code: tuple[s
 
 
 @pytest.mark.parametrize("name", [*STAGES, *plugins.names("methods"), *plugins.names("metrics")])
-def test_the_readme_names_every_stage_method_and_metric(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "README.md").read_text()
+def test_the_documents_name_every_stage_method_and_metric(name: str) -> None:
+    assert any(f"`{name}`" in path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("path", files("pipeline", "stages"), ids=lambda path: str(path.relative_to(ROOT)))
