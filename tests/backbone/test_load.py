@@ -49,3 +49,28 @@ def test_a_missing_or_foreign_folder_is_one_clear_sentence(tmp_path: Path) -> No
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(SettingsError, match="FluxPipeline"):
         load.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("epsilon", [5 / 9, 1.0, 1.0]),  # min(SNR, 5) / SNR
+        ("sample", [5.0, 1.0, 1 / 9]),  # min(SNR, 5)
+        ("v_prediction", [0.5, 1.0, 1.0]),  # min(SNR + 1, 5) / (SNR + 1)
+    ],
+)
+def test_min_snr_weights_by_hand(models: Models, kind: str, expected: list[float]) -> None:
+    """Shares of signal of 0.9, 0.5 and 0.1 are signal-to-noise ratios of 9, 1 and 1/9; gamma is 5."""
+    backbone = load.load(models.backbone)
+    backbone.alphas, backbone.prediction = torch.tensor([0.9, 0.5, 0.1]), kind
+    assert backbone.weights(torch.tensor([0, 1, 2]), 5.0).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("kind", "target"), [("epsilon", 2.0), ("sample", 1.0), ("v_prediction", 0.4)])
+def test_noise_and_target_by_hand(models: Models, kind: str, target: float) -> None:
+    """Signal 0.6 and noise 0.8 of latents 1 and noise 2: 0.6 + 1.6; v is 0.6 * 2 - 0.8 * 1."""
+    backbone = load.load(models.backbone)
+    backbone.alphas, backbone.prediction = torch.tensor([0.36]), kind
+    latents, noise, times = torch.full((1, 4, 2, 2), 1.0), torch.full((1, 4, 2, 2), 2.0), torch.tensor([0])
+    assert torch.allclose(backbone.noisy(latents, noise, times), torch.tensor(2.2))
+    assert torch.allclose(backbone.target(latents, noise, times), torch.tensor(target))

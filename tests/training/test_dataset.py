@@ -95,12 +95,29 @@ def test_a_photos_references_do_not_depend_on_the_ranks(photos: dataset.Training
 def test_dropped_faces_and_texts_are_the_unconditional_ones(photos: dataset.TrainingSet, models: Models) -> None:
     method, empty = features(photos), load.load(models.backbone).encode_text([""])
     chosen, seeds = photos.eligible((1, 1))[:4], [[row] for row in range(4)]
-    cases = (STILL, False, False), (Dropout(1.0, 0.0, 0.0), True, False), (Dropout(0.0, 0.0, 1.0), True, True)
+    cases = (
+        (STILL, False, False),
+        (Dropout(1.0, 0.0, 0.0), True, False),
+        (Dropout(0.0, 1.0, 0.0), False, True),
+        (Dropout(0.0, 0.0, 1.0), True, True),
+    )
     for dropout, text, faces in cases:
         batch = photos.example(chosen, Phase("x", 1.0, (1, 1), {}, dropout=dropout), method, empty, seeds).batch
         assert torch.equal(batch.text.hidden, empty.hidden.expand(4, -1, -1)) == text
         assert (batch.people.features["intrinsic"].abs().sum() == 0) == faces
         assert batch.people.present.all()
+
+
+def test_text_faces_and_both_are_dropped_as_often_as_asked(photos: dataset.TrainingSet, models: Models) -> None:
+    """Of 600 pictures; 0.05 is almost three deviations of the most uncertain share."""
+    method, empty = features(photos), load.load(models.backbone).encode_text([""])
+    photo, count = photos.eligible((1, 1))[0], 600
+    phase = Phase("x", 1.0, (1, 1), {}, dropout=Dropout(text=0.2, faces=0.3, both=0.1))
+    batch = photos.example([photo] * count, phase, method, empty, [[row] for row in range(count)]).batch
+    no_text = (batch.text.hidden == empty.hidden).all(-1).all(-1)
+    no_faces = (batch.people.features["intrinsic"] == 0).flatten(1).all(1)
+    dropped = [no_text & ~no_faces, no_faces & ~no_text, no_text & no_faces]
+    assert [each.float().mean().item() for each in dropped] == pytest.approx([0.2, 0.3, 0.1], abs=0.05)
 
 
 def test_several_references_are_an_axis(photos: dataset.TrainingSet, models: Models) -> None:
