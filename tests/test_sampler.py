@@ -8,7 +8,7 @@ import torch
 
 from pipeline import precision, sampler
 from pipeline.backbone import load
-from pipeline.backbone.batch import Batch, People
+from pipeline.backbone.batch import Batch, Condition, People
 from pipeline.backbone.load import Backbone
 from pipeline.method import Method
 from pipeline.settings import Models
@@ -94,3 +94,32 @@ def test_a_perfect_denoiser_is_followed_to_the_clean_picture(
     monkeypatch.setattr(backbone, "denoise", denoise)
     found = draw(backbone, ["a of b"], [1], steps=20)
     assert torch.allclose(found, backbone.decode(wanted), atol=0.05)
+
+
+@pytest.mark.parametrize(("guidance", "expected"), [(0.0, -1.0), (1.0, 25.0), (3.0, 77.0)])
+def test_guidance_goes_from_neither_prompt_nor_people_towards_both(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch, guidance: float, expected: float
+) -> None:
+    """By hand: 4 for any picture, 1 more for a prompt, 10 per unit of a face; nobody's face is -0.5, this one's is 2.
+
+    Without both 4 - 5 = -1, with both 4 + 1 + 20 = 25, so -1 + guidance * 26. One step to predicted clean latents ends
+    at what was predicted.
+    """
+    empty = backbone.encode_text([""]).ids
+
+    class Told(Method):
+        def condition(self, batch: Batch) -> Condition:
+            return Condition(batch.text, faces=batch.people.features["face"])
+
+        def predict(self, backbone: Any, noisy: torch.Tensor, times: Any, condition: Condition) -> torch.Tensor:
+            said = (condition.text.ids != empty).any(1)
+            shown = condition.faces[:, 0, 0, 0]
+            return (4 + said + 10 * shown).view(-1, 1, 1, 1).expand_as(noisy)
+
+    monkeypatch.setattr(backbone, "scheduler_config", {**backbone.scheduler_config, "prediction_type": "sample"})
+    monkeypatch.setattr(backbone, "decode", lambda latents: latents)
+    people = People({"face": torch.full((2, 1, 1, 1), 2.0)}, torch.ones(2, 1, 1, dtype=torch.bool))
+    batch = Batch(backbone.encode_text(["a of b", "aa of c"]), people, (8, 8))
+    method = Told(backbone, {"face": torch.tensor([-0.5])})
+    found = sampler.sample(backbone, method, batch, [3, 7], sampler.SamplerSettings(1, guidance))
+    assert torch.allclose(found, torch.full((2, 4, 8, 8), expected))

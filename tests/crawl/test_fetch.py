@@ -138,6 +138,45 @@ def test_retry_after_is_waited_for() -> None:
     assert moments[1] - moments[0] >= 1.0
 
 
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that anybody asks to sleep, none of which pass."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def nap(seconds: float, *_: object) -> None:
+        if seconds > 0:
+            asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    return asked
+
+
+def test_retries_back_off_further_each_time_by_a_lot_of_its_own(naps: list[float]) -> None:
+    """Full jitter: the k-th wait is anything up to 0.5 * 2^k seconds, on average half of that, the same every time."""
+    handler = sending(answer(b"", status="500 Oops"))
+    waits = []
+    for number in range(24):
+        naps.clear()
+        assert refused(handler, url=f"http://a.test/{number}", retries=3).reason == "server_error"
+        waits.append(list(naps))
+    assert {len(each) for each in waits} == {3}
+    for longest, column in zip((0.5, 1.0, 2.0), zip(*waits, strict=True), strict=True):
+        assert max(column) <= longest
+        assert sum(column) / len(column) == pytest.approx(longest / 2, rel=0.4)
+        assert len(set(column)) == len(column)
+    naps.clear()
+    refused(handler, url="http://a.test/0", retries=3)
+    assert naps == waits[0]
+
+
+def test_no_wait_between_retries_exceeds_half_a_minute(naps: list[float]) -> None:
+    refused(sending(answer(b"", status="500 Oops")), retries=16)
+    assert len(naps) == 16
+    assert 15 < max(naps) <= 30
+
+
 def test_a_host_that_wants_hours_is_left_for_another_run() -> None:
     calls = 0
 
@@ -246,6 +285,18 @@ def test_content_usage_of_robots_is_an_opt_out() -> None:
     handler, asked = robots(b"User-agent: *\nAllow: /\nContent-Usage: train-ai=n\n")
     assert refused(handler, own_robots=True).reason == "opt_out"
     assert asked == ["/robots.txt"]
+
+
+def test_the_pace_that_robots_asks_for_is_kept() -> None:
+    moments: dict[str, float] = {}
+
+    async def slow(path: str, writer: asyncio.StreamWriter) -> None:
+        moments[path] = time.monotonic()
+        body = answer(b"User-agent: *\nCrawl-delay: 0.5\n", media="text/plain")
+        writer.write(body if path == "/robots.txt" else answer(b"bytes"))
+
+    assert fetch(slow, own_robots=True).body == b"bytes"
+    assert moments["/x"] - moments["/robots.txt"] >= 0.5
 
 
 def test_nobody_listening_is_unreachable() -> None:

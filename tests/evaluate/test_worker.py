@@ -14,11 +14,14 @@ from pipeline.benchmark import cases
 from pipeline.benchmark.cases import Benchmark, Case
 from pipeline.errors import MissingInput
 from pipeline.evaluate import folder, summary, tasks
+from pipeline.evaluate.casts import Gallery
+from pipeline.evaluate.observe import ScoredDetections
 from pipeline.evaluate.real import RealWorker
-from pipeline.evaluate.worker import ScoreWorker
+from pipeline.evaluate.worker import Observation, ScoreWorker, evidence
 from pipeline.head.model import load_head
 from tests import tiny_models, toy_pack
 from tests.benchmark import fairness_data
+from tests.metrics.evidence import SCALES, person, turned
 
 BLUE = {"a": 0, "b": 85, "c": 170, "d": 255}
 LEFT, RIGHT = (1, 1), (5, 1)  # cells of the layout's two places
@@ -273,3 +276,14 @@ def test_a_folder_without_any_case(data: Path, tmp_path: Path) -> None:
 def test_the_schema_opens_in_pandas(data: Path) -> None:
     table = pd.read_parquet(data / "scores/ours/scores")
     assert list(table.columns) == records.SCORES.names
+
+
+def test_faces_are_matched_by_references_and_never_by_what_they_are_scored_against() -> None:
+    """Each person's held-out photograph looks like the other's reference: going by it would swap the two faces."""
+    here, there = turned(0), turned(90)
+    people = [person("p", held_out=[there], references=[here]), person("q", held_out=[here], references=[there])]
+    embeddings = {name: np.stack([here, there]) for name in ("b", "c")}
+    detected = ScoredDetections(np.zeros((2, 4)), np.zeros((2, 5, 2)), np.ones(2), embeddings)
+    asked = evidence(Observation(True, detected, None, 0.0, None), people, Gallery({}, SCALES, {}))
+    assert asked.matched.tolist() == [0, 1]
+    assert asked.to_held_out("b")[[0, 1], asked.matched].tolist() == pytest.approx([0.0, 0.0])

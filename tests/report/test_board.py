@@ -246,3 +246,17 @@ def test_set_distances_and_their_missing_images() -> None:
 def test_the_first_methods_shuffled_images_are_the_bound() -> None:
     table = pd.DataFrame([score("a", "shuffled_id:ours", 0.1), score("a", "shuffled_id:theirs", 0.2)])
     assert list(board.named(table, ["ours", "theirs"])["method"]) == ["shuffled_id", "shuffled_id:theirs"]
+
+
+def test_two_people_of_one_method_leave_its_rank_and_difference_open() -> None:
+    """`ours` has twenty people, `theirs` two of them, below by 0.15 on average: only these two say how they compare.
+
+    Student's t of one degree of freedom makes their draws over nine times as wide as the bootstrap's, and flips of two
+    signs give no level below 2 / 2^2. Counted as twenty, `ours` would be first for certain.
+    """
+    rows = [score(f"p{index:02d}", "ours", 0.5) for index in range(20)]
+    rows += [score("p00", "theirs", 0.3), score("p01", "theirs", 0.4)]
+    cell = make(rows, (SIM,), ("ours", "theirs"))[0]
+    assert [cell.estimates["sim_heldout", name].ranks for name in ("ours", "theirs")] == [(1, 2), (1, 2)]
+    (pair,) = cell.differences()
+    assert (pair.mean, pair.p, pair.apart) == (pytest.approx(0.15), 0.5, False)
