@@ -51,6 +51,13 @@ def test_the_reference_lies_on_the_layouts_box() -> None:
         assert abs(found / ((place.box[2] - place.box[0]) * (place.box[3] - place.box[1])) - 1) < 0.15
 
 
+def test_a_face_of_another_form_fills_as_much_as_its_box() -> None:
+    """A face of 30 x 40 pixels in a box of 60 x 60: as many pixels, so sqrt(3600 / 1200) times as large."""
+    wanted = replace(ONE, layout=(replace(ONE.layout[0], box=(30.0, 30.0, 90.0, 90.0)),))
+    image = BOUNDS["pasted_reference"](wanted, "layout", MATERIALS)
+    assert (np.abs(image.astype(int) - RED).sum(axis=2) < 60).sum() == pytest.approx(3600, rel=0.05)
+
+
 def test_other_photo_is_neither_reference_nor_held_out() -> None:
     image = BOUNDS["other_photo"](ONE, "free", MATERIALS)
     np.testing.assert_allclose(image[51, 57], np.array(RED) + 5 * 2, atol=1)  # ann2 of ann0, ann1 | ann2 | ann3, ann4

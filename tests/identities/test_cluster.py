@@ -74,6 +74,21 @@ def test_a_person_of_many_photos_is_no_crowd() -> None:
     assert s_norm_clustered(vectors, who).mean(pair, one)[0] > 1.5 * by_face
 
 
+def test_likeness_among_few_people_by_hand() -> None:
+    """Four people whose photos are all alike: mean and spread are those of the three others, whatever their photos."""
+    people, counts = unit(np.random.default_rng(3).normal(size=(4, 5))), [1, 2, 3, 4]
+    who = np.repeat(np.arange(4), counts)
+    cosines = people @ people.T
+    others = [np.delete(cosines[person], person) for person in range(4)]
+    pairs = np.array([[0, 1], [0, 9], [3, 4], [2, 6]])
+    expected = [
+        np.mean([(cosines[one, other] - others[each].mean()) / others[each].std() for each in (one, other)])
+        for one, other in who[pairs]
+    ]
+    found = s_norm_clustered(people[who], who).mean(pairs, np.ones(10, np.int64))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_the_strangers_level_is_a_quartile_of_the_largest() -> None:
     largest = np.random.default_rng(0).normal(size=(2000, 500)).max(axis=1)
     assert (largest < impostor_level(500)).mean() == pytest.approx(0.75, abs=0.03)

@@ -69,3 +69,9 @@ def test_a_missing_face_is_left_out_of_angles_and_counts_as_not_met() -> None:
 
 def test_without_a_layout_there_is_no_score() -> None:
     assert score([None], [held()], [None], [LEFT]) == []
+
+
+def test_a_pose_is_met_within_five_degrees() -> None:
+    """The line stands in the report: "within 5 degrees"."""
+    scores = score([held(), held()], [held(yaw=4.9), held(yaw=5.1)])
+    assert values(scores, "pose_met") == [1.0, 0.0]

@@ -46,6 +46,12 @@ def test_detection_by_hand() -> None:
     assert value(figures, "Detection precision") == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(("right", "pairs"), [(20, 1), (21, 0)])
+def test_a_detection_is_a_drawn_face_from_half_an_overlap_on(right: int, pairs: int) -> None:
+    """10 of 20 columns are shared, then 10 of 21."""
+    assert len(found([drawn(0, [0, 0, 10, 10])], [face("a", [0, 0, right, 10])]).pairs) == pairs
+
+
 def test_recall_and_precision_are_not_swapped() -> None:
     figures = audit.detected(found([drawn(0, [0, 0, 9, 9]), drawn(1, [20, 0, 29, 9])], [face("a", [0, 0, 9, 9])]))
     assert (value(figures, "Detection recall"), value(figures, "Detection precision")) == (0.5, 1.0)
@@ -78,11 +84,14 @@ def test_forbidden_photographs_and_redirects() -> None:
         {"url": "http://a.test/1.jpg", "offered": "kept"},
         {"url": "http://a.test/2.jpg", "offered": "kept"},
         {"url": "http://a.test/3.jpg", "offered": "robots"},
+        {"url": "http://a.test/4.jpg", "offered": "kept"},
+        {"url": "http://a.test/5.jpg", "offered": "kept"},
     ]
     urls = [
         {"url": "http://a.test/go/1", "final_url": "http://a.test/1.jpg", "outcome": "kept"},
         {"url": "http://a.test/2.jpg", "final_url": "http://a.test/2.jpg", "outcome": "never"},
         {"url": "http://a.test/3.jpg", "final_url": "http://a.test/3.jpg", "outcome": "kept"},
+        {"url": "http://a.test/4.jpg", "final_url": "http://a.test/4.jpg", "outcome": "duplicate"},
     ]
     figures = audit.crawled(truth, urls)
     assert value(figures, "Photographs fetched") == 0.5
