@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 
 from pipeline import settings, shards
-from pipeline.crawl import addresses, publish, server, takedown, walk
+from pipeline.crawl import addresses, server, takedown, tasks, walk
 from pipeline.crawl.ledger import Ledger
 from pipeline.errors import MissingInput, SettingsError, run
 
@@ -35,7 +35,7 @@ def check(crawl: settings.CrawlSettings) -> None:
 
 
 def main() -> None:
-    """Crawl, then publish."""
+    """Crawl, then tasks."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     crawl = settings.load().crawl
     check(crawl)
@@ -45,7 +45,7 @@ def main() -> None:
         hosts = addresses.loopback_hosts(crawl.hosts, port)
         found = asyncio.run(walk.crawl(crawl, hosts, ledger, banned))
         ledger.purge(banned.names)
-        metrics = publish.write(FOLDER, found, ledger, crawl)
+        metrics = tasks.write(FOLDER, found, ledger, crawl)
     shards.write_metrics(FOLDER, metrics)
     if not metrics["photos"]:
         raise MissingInput(

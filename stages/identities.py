@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import settings, shards
 from pipeline.errors import MissingInput, run
-from pipeline.identities import publish
+from pipeline.identities import worker
 
 FACES, FOLDER = Path("data/faces"), Path("data/identities")
 
@@ -17,9 +17,9 @@ def main() -> None:
     """Cluster when a face came or went."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     chosen = settings.load().identities
-    todo = publish.task(shards.paths(FACES, "faces"), chosen)
-    publish.make(todo, chosen, FOLDER)
-    metrics = publish.summary(FOLDER)
+    todo = worker.task(shards.paths(FACES, "faces"), chosen)
+    worker.make(todo, chosen, FOLDER)
+    metrics = worker.summary(FOLDER)
     shards.write_metrics(FOLDER, metrics)
     if not metrics["people"]:
         raise MissingInput(

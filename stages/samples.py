@@ -13,9 +13,10 @@ from pipeline.benchmark import fairness
 from pipeline.benchmark.build import read_spec
 from pipeline.errors import run
 from pipeline.head.model import load_head
-from pipeline.samples import captions, cast
+from pipeline.samples import captions
+from pipeline.samples import cases as cast
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.plan import decide, tasks
+from pipeline.samples.selection import decide, tasks
 from pipeline.samples.summary import summary
 from pipeline.samples.worker import SampleWorker
 

@@ -11,6 +11,6 @@ walk         pages level by level, then pictures
 duplicates   equal and nearly equal pictures
 takedown     what must never be kept again
 metadata     takes camera, place and owner out of a file
-publish      the shards of data/crawl
+tasks        the shards of data/crawl
 server       serves a drawn site or any folder over loopback
 """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.benchmark.cases import Benchmark, Person
-from pipeline.samples.plan import Photo
+from pipeline.samples.selection import Photo
 
 
 def summary(photos: Sequence[Photo], people: Sequence[Person], benchmark: Benchmark) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline import shards
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.plan import Photo, Piece
+from pipeline.samples.selection import Photo, Piece
 
 
 class SampleWorker:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from pipeline import records, shards
-from pipeline.crawl import addresses, publish, server, takedown, walk
+from pipeline.crawl import addresses, server, takedown, tasks, walk
 from pipeline.crawl.ledger import Ledger
 from pipeline.errors import MissingInput
 from pipeline.settings import CrawlSettings
@@ -26,7 +26,7 @@ class Run:
         with Ledger(folder / "work") as ledger:
             found = asyncio.run(self._crawl(settings, ledger, banned, log))
             ledger.purge(banned.names)
-            self.metrics = publish.write(folder / "crawl", found, ledger, settings)
+            self.metrics = tasks.write(folder / "crawl", found, ledger, settings)
         rows = shards.read_all(folder / "crawl", "urls").to_pylist()
         self.rows = {row["url"]: row for row in rows}
         self.asked = [f"http://{'/'.join(line.split(' /', 1))}" for line in log.read_text().splitlines()]
@@ -198,6 +198,6 @@ def test_a_new_photo_changes_one_shard(web: Web, tmp_path: Path) -> None:
 
 def test_leaves_cut_where_the_ids_say() -> None:
     rows = [{"id": f"{number << 60:016x}"} for number in range(16)]
-    assert [len(piece) for piece in publish.leaves(rows, "id", 4)] == [4, 4, 4, 4]
-    assert [len(piece) for piece in publish.leaves(rows[:5], "id", 4)] == [4, 1]
-    assert list(publish.leaves([], "id", 4)) == []
+    assert [len(piece) for piece in tasks.leaves(rows, "id", 4)] == [4, 4, 4, 4]
+    assert [len(piece) for piece in tasks.leaves(rows[:5], "id", 4)] == [4, 1]
+    assert list(tasks.leaves([], "id", 4)) == []

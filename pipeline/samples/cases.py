@@ -13,8 +13,8 @@ from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.head.model import Head
 from pipeline.samples import references
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.plan import Photo
 from pipeline.samples.references import ReferenceCandidate
+from pipeline.samples.selection import Photo
 from pipeline.settings import SamplesSettings
 
 PREFIX = "references"

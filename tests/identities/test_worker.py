@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import records, shards
 from pipeline.errors import MissingInput
-from pipeline.identities import publish
+from pipeline.identities import worker
 from tests.identities.people import SETTINGS, faces
 
 VECTORS, WHO = faces([5] * 20 + [1] * 10, spread=0.6)
@@ -34,7 +34,7 @@ def face_shards(folder: Path, rows: np.ndarray, pieces: int) -> list[Path]:
 
 
 def run(folder: Path, inputs: list[Path]) -> dict[str, str | None]:
-    publish.make(publish.task(inputs, SETTINGS), SETTINGS, folder)
+    worker.make(worker.task(inputs, SETTINGS), SETTINGS, folder)
     table = shards.read_all(folder, "faces")
     return dict(zip(table["face_id"].to_pylist(), table["identity_id"].to_pylist(), strict=True))
 
@@ -49,7 +49,7 @@ def test_rows_people_and_rejects(tmp_path: Path) -> None:
     assert all(0.2 < row["margin"] < 1 and 0.5 < row["cohesion"] < 1 for row in people)
     rows = shards.read_all(tmp_path / "out", "faces").to_pylist()
     assert {row["reject"] for row in rows if WHO[FACES.index(row["face_id"])] >= 20} == {"alone"}
-    metrics = publish.summary(tmp_path / "out")
+    metrics = worker.summary(tmp_path / "out")
     assert (metrics["faces"], metrics["kept"], metrics["people"]) == (109, 99, 20)
     assert metrics["rejects"] == {"alone": 10}
 
