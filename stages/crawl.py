@@ -4,56 +4,39 @@ What was fetched is remembered in .work/crawl/, so that a killed crawl goes on w
 only for what is new. That folder may be deleted: the next crawl fetches everything again.
 """
 
-import argparse
-import asyncio
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import settings, shards
-from pipeline.crawl import addresses, server, takedown, tasks, walk
-from pipeline.crawl.ledger import Ledger
-from pipeline.errors import MissingInput, SettingsError, run
+from pipeline import runner
 
-FOLDER, WORK = Path("data/crawl"), Path(".work/crawl")
-MODES = ("consented", "licensed", "targeted")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
-
-def check(crawl: settings.CrawlSettings) -> None:
-    """Refuse a crawl that nobody answers for.
-
-    Raises:
-        SettingsError: no named collection mode, legal basis, seed or scope.
-    """
-    if crawl.collection_mode not in MODES:
-        raise SettingsError(
-            f"crawl.collection_mode must be one of {', '.join(MODES)}, found {crawl.collection_mode!r}: "
-            "collecting faces from pages that nobody chose is forbidden (EU AI Act, Art. 5(1)(e))"
-        )
-    if not crawl.legal_basis.strip():
-        raise SettingsError("crawl.legal_basis is empty: say on which basis these pictures are collected")
-    if not (crawl.seeds or crawl.url_lists) or not crawl.scope:
-        raise SettingsError("crawl.seeds (or crawl.url_lists) and crawl.scope must name what is collected")
+FOLDER, WORK = runner.DATA / "crawl", Path(".work/crawl")
 
 
-def main() -> None:
-    """Crawl, then tasks."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    crawl = settings.load().crawl
-    check(crawl)
-    banned = takedown.read(crawl.takedown)
-    work = WORK / (server.contents(Path(crawl.serve)) if crawl.serve else "web")
-    with Ledger(work) as ledger, server.served(crawl.serve, work / "requests.log") as port:
-        hosts = addresses.loopback_hosts(crawl.hosts, port)
-        found = asyncio.run(walk.crawl(crawl, hosts, ledger, banned))
-        ledger.purge(banned.names)
-        metrics = tasks.write(FOLDER, found, ledger, crawl)
-    shards.write_metrics(FOLDER, metrics)
-    if not metrics["photos"]:
-        raise MissingInput(
-            f"the crawl kept no photo of {metrics['urls']} URLs ({metrics['rejects']}): look at "
-            f"{FOLDER}/urls, and at crawl.seeds, crawl.scope and crawl.min_side in params.yaml"
-        )
-    print(f"{metrics['photos']} photos from {metrics['urls']} URLs: {metrics['outcomes']}")
+def stage(settings: "Settings", _: Namespace) -> None:
+    """Crawl, then write the missing shards."""
+    from pipeline.crawl import permission, summary, tasks, walk, worker
+
+    permission.check_basis(settings.crawl)
+    with walk.crawled(settings.crawl, WORK) as (found, ledger):
+        urls, photos = tasks.rows(found, ledger, settings.crawl)
+        wanted = [
+            runner.Wanted(FOLDER, (kind,), todo) for kind, todo in tasks.tasks(urls, photos, settings.crawl).items()
+        ]
+        runner.make_here(wanted, partial(worker.CrawlWorker, lambda url: ledger.body(found.visits[url]), FOLDER))
+    runner.finish(
+        FOLDER,
+        summary.summarise(urls, photos),
+        "{photos} photos from {urls} URLs: {outcomes}",
+        kept="photos",
+        nothing="the crawl kept no photo of {urls} URLs ({rejects}): look at {folder}/urls, and at "
+        "crawl.seeds, crawl.scope and crawl.min_side in params.yaml",
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

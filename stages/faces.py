@@ -1,35 +1,35 @@
 """faces: detect, align, embed and grade every face of data/crawl, into data/faces; rejects keep their reason."""
 
-import argparse
+from argparse import Namespace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import actors, settings, shards
-from pipeline.errors import MissingInput, run
-from pipeline.faces.summary import summary
-from pipeline.faces.worker import PREFIX, FacesWorker, tasks
+from pipeline import runner
 
-CRAWL, FOLDER = Path("data/crawl"), Path("data/faces")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+CRAWL, FOLDER = runner.DATA / "crawl", runner.DATA / "faces"
 
 
-def main() -> None:
+def stage(settings: "Settings", _: Namespace) -> None:
     """Make the missing shards of faces."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    chosen = settings.load()
-    models = chosen.models.recogniser_a
-    todo = tasks(shards.paths(CRAWL, "photos"), chosen.faces, models)
-    shards.remove_stale(FOLDER, PREFIX, todo)
-    worker = partial(FacesWorker, chosen.faces, models, FOLDER)
-    list(actors.map_shards(worker, shards.missing(FOLDER, PREFIX, todo), "faces"))
-    metrics = summary(FOLDER)
-    shards.write_metrics(FOLDER, metrics)
-    if not metrics["kept"]:
-        raise MissingInput(
-            f"no face was kept of {metrics['photos']} photos ({metrics['rejects']}): look at {FOLDER}, and at "
-            "faces.detector_size, faces.detector_threshold and faces.min_face in params.yaml"
-        )
-    print(f"{metrics['kept']} faces kept of {metrics['faces']} in {metrics['photos']} photos: {metrics['rejects']}")
+    from pipeline import shards
+    from pipeline.faces import summary, tasks, worker
+
+    models = settings.models.recogniser_a
+    todo = tasks.tasks(shards.paths(CRAWL, "photos"), settings.faces, models)
+    wanted = [runner.Wanted(FOLDER, (worker.KIND,), todo)]
+    runner.make("faces", wanted, partial(worker.FacesWorker, settings.faces, models, FOLDER))
+    runner.finish(
+        FOLDER,
+        summary.summarise(FOLDER),
+        "{kept} faces kept of {faces} in {photos} photos: {rejects}",
+        kept="kept",
+        nothing="no face was kept of {photos} photos ({rejects}): look at {folder}, and at faces.detector_size, "
+        "faces.detector_threshold and faces.min_face in params.yaml",
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

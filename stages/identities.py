@@ -3,31 +3,35 @@
 Nothing here reads a label. An identity's name lasts as long as most of its faces stay together.
 """
 
-import argparse
-from pathlib import Path
+from argparse import Namespace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from pipeline import settings, shards
-from pipeline.errors import MissingInput, run
-from pipeline.identities import worker
+from pipeline import runner
 
-FACES, FOLDER = Path("data/faces"), Path("data/identities")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+FACES, FOLDER = runner.DATA / "faces", runner.DATA / "identities"
 
 
-def main() -> None:
-    """Cluster when a face came or went."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    chosen = settings.load().identities
-    todo = worker.task(shards.paths(FACES, "faces"), chosen)
-    worker.make(todo, chosen, FOLDER)
-    metrics = worker.summary(FOLDER)
-    shards.write_metrics(FOLDER, metrics)
-    if not metrics["people"]:
-        raise MissingInput(
-            f"no two of {metrics['faces']} faces are one person's ({metrics['rejects']}): look at {FOLDER}, "
-            "and at identities.min_faces and identities.min_cohesion in params.yaml"
-        )
-    print(f"{metrics['people']} people in {metrics['kept']} of {metrics['faces']} faces: {metrics['rejects']}")
+def stage(settings: "Settings", _: Namespace) -> None:
+    """Cluster when a face came or went; the shards of before are the memory of names."""
+    from pipeline import shards
+    from pipeline.identities import summary, tasks, worker
+
+    todo = tasks.tasks(shards.paths(FACES, "faces"), settings.identities)
+    wanted = [runner.Wanted(FOLDER, worker.KINDS, todo)]
+    runner.make_here(wanted, partial(worker.IdentitiesWorker, settings.identities, FOLDER))
+    runner.finish(
+        FOLDER,
+        summary.summarise(FOLDER),
+        "{people} people in {kept} of {faces} faces: {rejects}",
+        kept="people",
+        nothing="no two of {faces} faces are one person's ({rejects}): look at {folder}, and at "
+        "identities.min_faces and identities.min_cohesion in params.yaml",
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

@@ -4,39 +4,34 @@ python -m stages.report            writes reports/latest
 python -m stages.report --publish  and keeps a copy as reports/published/<profile>-<benchmark hash>
 """
 
-import argparse
-import shutil
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import settings
-from pipeline.benchmark import cases
-from pipeline.errors import run
-from pipeline.evaluate.tasks import check_scored
-from pipeline.report import build, read
+from pipeline import runner
 
-DATA, LATEST, PUBLISHED = Path("data"), Path("reports/latest"), Path("reports/published")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+DATA, LATEST, PUBLISHED = runner.DATA, Path("reports/latest"), Path("reports/published")
 
 
-def main() -> None:
-    """Refuse scores that do not belong together, then make the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: ArgumentParser) -> None:
+    """What is asked beside the settings."""
     parser.add_argument("--publish", action="store_true", help="keep a copy that git tracks")
-    publish = parser.parse_args().publish
-    params = settings.load()
-    check_scored(params, read.scored(DATA / "scores"), DATA)
-    build.build(DATA, LATEST, params)
+
+
+def stage(settings: "Settings", asked: Namespace) -> None:
+    """Refuse scores that do not belong together, then make the report."""
+    from pipeline.evaluate.tasks import check_scored
+    from pipeline.report import build, read
+
+    check_scored(settings, read.scored(DATA / "scores"), DATA)
+    build.build(DATA, LATEST, settings)
     print(f"the report: {LATEST / 'index.html'}")
-    if publish:
-        keep(params.profile)
-
-
-def keep(profile: str) -> None:
-    """Copy the latest report to where git tracks it."""
-    kept = PUBLISHED / f"{profile}-{cases.load_cases(DATA / 'samples' / cases.CASES_FILE).hash[:8]}"
-    shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(LATEST, kept)
-    print(f"kept: {kept}")
+    if asked.publish:
+        print(f"kept: {build.keep(LATEST, PUBLISHED, settings.profile, DATA / 'samples')}")
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage, arguments)

@@ -3,51 +3,38 @@
 Reads data/crawl, data/faces, data/identities, data/shapes; writes data/samples. Run: python -m stages.samples
 """
 
-import argparse
+from argparse import Namespace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import actors, settings, shards
-from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark import fairness
-from pipeline.benchmark.build import read_spec
-from pipeline.errors import run
-from pipeline.head.model import load_head
-from pipeline.samples import captions
-from pipeline.samples import cases as cast
-from pipeline.samples.faces import FaceTable
-from pipeline.samples.selection import decide, tasks
-from pipeline.samples.summary import summary
-from pipeline.samples.worker import SampleWorker
+from pipeline import runner
 
-DATA = Path("data")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+DATA, FOLDER = runner.DATA, runner.DATA / "samples"
 
 
-def main() -> None:
+def stage(settings: "Settings", _: Namespace) -> None:
     """Write what is missing of the shards, then the reference sets and the case list, and check the contract."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    chosen, out = settings.load(), DATA / "samples"
-    wanted = read_spec(chosen.samples.benchmark)
-    faces = FaceTable(DATA)
-    photos = decide(DATA, faces, chosen.samples, wanted.all_prompts())
-    todo = tasks(photos, faces, chosen.samples)
-    for kind, found in todo.items():
-        shards.remove_stale(out, kind, found)
-    missing = [task for kind, found in todo.items() for task in shards.missing(out, kind, found)]
-    list(actors.map_shards(partial(SampleWorker, DATA), missing, "samples"))
+    from pipeline.benchmark.build import read_spec
+    from pipeline.samples import cases, selection, summary, tasks, worker
+    from pipeline.samples.faces import FaceTable
 
-    rows = cast.reference_rows(photos, faces, chosen.samples)
-    people = cast.eligible_people(rows)
-    cases = cast.cases(wanted, people, photos, faces, load_head(chosen.models.head), chosen.samples)
-    kept = [photo for photo in photos if not photo.reject]
-    fairness.check_splits(((photo.photo_id, str(photo.split), photo.identity_ids) for photo in kept), cases.cases)
-    fairness.check_prompts((p.caption for p in kept if p.split == "train"), cases.cases, captions.normal)
-    for case in cases.cases:
-        fairness.check_references(case)
-    cast.write_references(rows, out)
-    benchmark.save_cases(cases, out / benchmark.CASES_FILE)
-    shards.write_metrics(out, summary(photos, people, cases))
+    spec, faces = read_spec(settings.samples.benchmark), FaceTable(DATA)
+    photos = selection.decide(DATA, faces, settings.samples, spec.all_prompts())
+    todo = tasks.tasks(photos, faces, settings.samples)
+    wanted = [runner.Wanted(FOLDER, (kind,), found) for kind, found in todo.items()]
+    runner.make("samples", wanted, partial(worker.SampleWorker, DATA))
+    people, benchmark = cases.write(spec, photos, faces, settings, FOLDER)
+    runner.finish(
+        FOLDER,
+        summary.summarise(photos, people, benchmark),
+        "{photos} photos, {groups} of them with more than one person; benchmark: {benchmark}",
+        kept="photos",
+        nothing="no photo became a sample ({rejected}): look at `reject` in {folder}, in data/faces and in data/shapes",
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

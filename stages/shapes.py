@@ -3,33 +3,39 @@
 Reads data/faces, data/identities and, for the light, data/crawl; writes data/shapes. Run: python -m stages.shapes
 """
 
-import argparse
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import actors, settings, shards
-from pipeline.errors import run
-from pipeline.head.model import load_head
-from pipeline.shapes import summary
-from pipeline.shapes.faces import faces_with_identity, tasks
-from pipeline.shapes.worker import PREFIX, ShapeWorker
+from pipeline import runner
 
-DATA = Path("data")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+DATA, FOLDER = runner.DATA, runner.DATA / "shapes"
 
 
-def main() -> None:
-    """Fit what is missing, then write data/shapes/_metrics.json."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    chosen, out = settings.load(), DATA / "shapes"
-    head = Path(chosen.models.head)
+def stage(settings: "Settings", _: Namespace) -> None:
+    """Fit what is missing."""
+    from pipeline.head.model import load_head
+    from pipeline.shapes import summary, tasks, worker
+    from pipeline.shapes.faces import faces_with_identity
+
+    head = Path(settings.models.head)
     load_head(head)  # a missing model is said before anything else is done
-    faces = faces_with_identity(DATA / "faces", DATA / "identities")
-    todo = tasks(faces, chosen.shapes, head)
-    shards.remove_stale(out, PREFIX, todo)
-    worker = partial(ShapeWorker, chosen.shapes, head, DATA / "crawl", out)
-    list(actors.map_shards(worker, shards.missing(out, PREFIX, todo), "shapes"))
-    summary.write(out)
+    todo = tasks.tasks(faces_with_identity(DATA / "faces", DATA / "identities"), settings.shapes, head)
+    wanted = [runner.Wanted(FOLDER, (worker.KIND,), todo)]
+    runner.make("shapes", wanted, partial(worker.ShapeWorker, settings.shapes, head, DATA / "crawl", FOLDER))
+    runner.finish(
+        FOLDER,
+        summary.summarise(FOLDER),
+        "{fitted} of {faces} faces of {identities} people fitted: {rejected}",
+        kept="fitted",
+        nothing="the head fits none of {faces} faces ({rejected}): look at {folder}, and at shapes.max_residual and "
+        "models.head in params.yaml",
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

@@ -5,43 +5,48 @@ curve.csv, _metrics.json and live/. What frozen parts say about the photos is ke
 workers must see. Run `python -m stages.train <method>`; a run that was killed goes on from its last checkpoint.
 """
 
-import argparse
+from argparse import ArgumentParser, Namespace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import actors, settings
-from pipeline.benchmark import fairness
-from pipeline.errors import run
-from pipeline.shards import training_shards
-from pipeline.training import cache, launch
-from pipeline.training.plan import TrainingPlan
-from pipeline.weights import checkpoint
+from pipeline import runner
 
-SAMPLES, WEIGHTS = Path("data/samples"), Path("data/weights")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+SAMPLES, WEIGHTS = runner.DATA / "samples", runner.DATA / "weights"
 
 
-def main() -> None:
-    """Compute what is frozen once, then train unless these very weights exist."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: ArgumentParser) -> None:
+    """What is asked beside the settings."""
     parser.add_argument("method", help="a file in pipeline/methods, or <method>-<variant>")
-    name = parser.parse_args().method
-    loaded = settings.load()
-    fairness.check_recognisers(loaded.models)  # before hours are spent on what no picture may be drawn with
-    samples = training_shards(SAMPLES)
-    photos = cache.latent_tasks(samples, loaded.models)
-    faces = cache.feature_tasks(samples, loaded.models, name)
+
+
+def stage(settings: "Settings", asked: Namespace) -> None:
+    """Compute what is frozen once, then train unless these very weights exist."""
+    from pipeline import actors, shards
+    from pipeline.benchmark import fairness
+    from pipeline.training import cache, launch
+    from pipeline.training.plan import TrainingPlan
+    from pipeline.weights import checkpoint
+
+    name, models = asked.method, settings.models
+    fairness.check_recognisers(models)  # before hours are spent on what no picture may be drawn with
+    samples = shards.training_shards(SAMPLES)
+    photos, faces = cache.latent_tasks(samples, models), cache.feature_tasks(samples, models, name)
     keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
-    plan = TrainingPlan(name, loaded.models, loaded.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
+    plan = TrainingPlan(name, models, settings.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
     if checkpoint.finished(plan.out, plan.fingerprint):
         print(f"{name} is trained already: {plan.out}")
         return
-    for made in (
-        actors.map_shards(partial(cache.LatentWorker, loaded.models), cache.unfinished(photos), "latents and texts"),
-        actors.map_shards(partial(cache.FeatureWorker, loaded.models, name), cache.unfinished(faces), "references"),
+    for make_worker, tasks, label in (
+        (partial(cache.LatentWorker, models), photos, "latents and texts"),
+        (partial(cache.FeatureWorker, models, name), faces, "references"),
     ):
-        list(made)
+        list(actors.map_shards(make_worker, cache.unfinished(tasks), label))
     launch.launch(plan)
+    print(f"{name} is trained: {plan.out}")
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage, arguments)

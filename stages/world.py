@@ -3,33 +3,26 @@
 With `world.people: 0` the site is empty: a profile that crawls real pages sets that.
 """
 
-import argparse
+from argparse import Namespace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import actors, settings, shards
-from pipeline.errors import run
-from pipeline.world.gallery import worker
+from pipeline import runner
 
-FOLDER = Path("data/world")
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+FOLDER = runner.DATA / "world"
 
 
-def main() -> None:
+def stage(settings: "Settings", _: Namespace) -> None:
     """Draw what is missing."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    world = settings.load().world
-    tasks = worker.tasks(world)
-    wanted = [*tasks, worker.write_front(FOLDER, tasks)]
-    for prefix in ("site", "truth"):
-        shards.remove_stale(FOLDER, prefix, wanted)
-    absent = {task.key for prefix in ("site", "truth") for task in shards.missing(FOLDER, prefix, tasks)}
-    todo = [task for task in tasks if task.key in absent]
-    for _ in actors.map_shards(partial(worker.Photographer, world, FOLDER), todo, "draw the world"):
-        pass
-    metrics = worker.metrics(FOLDER)
-    shards.write_metrics(FOLDER, metrics)
-    print(f"{metrics['photos']} photographs of {metrics['people']} people in {FOLDER}")
+    from pipeline.world.gallery import summary, tasks, worker
+
+    wanted = [runner.Wanted(FOLDER, ("site", "truth"), tasks.tasks(settings.world))]
+    runner.make("draw the world", wanted, partial(worker.Photographer, settings.world, FOLDER))
+    runner.finish(FOLDER, summary.summarise(FOLDER), "{photos} photographs of {people} people in {folder}")
 
 
 if __name__ == "__main__":
-    run(main)
+    runner.run(__doc__, stage)

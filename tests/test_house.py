@@ -8,7 +8,7 @@ import yaml
 
 from pipeline import plugins
 from pipeline.evaluate import tasks
-from pipeline.generate import worker
+from pipeline.generate import tasks as worker
 from tests.conftest import ROOT
 
 STAGES = ["world", "crawl", "faces", "identities", "shapes", "samples", "train", "generate", "evaluate", "report"]
@@ -47,7 +47,7 @@ def test_imports_run_one_way(path: Path) -> None:
         assert others <= GROUND
     if here in STAGE_FOLDERS:
         assert not others & (STAGE_FOLDERS | {"methods", "metrics", "report"}), "a stage folder imports another"
-    if here in ("evaluate", "generate", "portrait", "report"):
+    if here in ("evaluate", "inference", "report"):
         assert not others & (STAGE_FOLDERS - {"faces"}), "only the finder of faces is for everybody"
     if here in ("backbone", "head", "encoders"):
         assert not others & (STAGE_FOLDERS | {"methods", "metrics", "report", "bounds"})

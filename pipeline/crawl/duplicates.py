@@ -8,7 +8,7 @@ hash; a pair therefore counts only if its thumbnails agree too.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -17,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline import images
+from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.images import Pixels
+from pipeline.settings import CrawlSettings
 
 SIDE, KEPT = 32, 8
 THUMBNAIL = 16  # pixels
@@ -107,3 +110,37 @@ class _Index:
 
     def _keys(self, phash: int) -> Iterator[tuple[int, int]]:
         return ((start, phash >> start & ((1 << stop - start) - 1)) for start, stop in self._bands)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which file stands for each distinct file: sha256 -> sha256 of the kept one; `banned` holds kept ones that are
+    taken down, and with them everything that they stand for."""
+
+    winner: Mapping[str, str]
+    candidates: Mapping[str, Candidate]
+    banned: frozenset[str]
+
+
+def choose(visits: Sequence[Visit], ledger: Ledger, settings: CrawlSettings) -> Choice:
+    """Find equal and nearly equal pictures among the visits, and the one of each that is kept."""
+    files: dict[str, Candidate] = {}
+    by_hash: dict[str, Visit] = {}
+    for visit in sorted((visit for visit in visits if _decoded(visit, settings)), key=lambda item: item.url):
+        size = visit.width * visit.height
+        files.setdefault(visit.sha256, Candidate(visit.sha256, visit.phash, size, visit.length, visit.url))
+        by_hash.setdefault(visit.sha256, visit)
+
+    def same(one: Candidate, other: Candidate) -> bool:
+        pair = [by_hash[one.sha256], by_hash[other.sha256]]
+        if any(visit.reject == "takedown" for visit in pair):  # erased, or soon to be: its hash is all that is left
+            return True
+        return alike(*[thumbnail(images.decode(ledger.body(visit))) for visit in pair])
+
+    winner = winners(files.values(), settings.near_duplicate_bits, same)
+    banned = frozenset(winner[visit.sha256] for visit in visits if visit.reject == "takedown" and visit.sha256 in files)
+    return Choice(winner, files, banned)
+
+
+def _decoded(visit: Visit, settings: CrawlSettings) -> bool:
+    return min(visit.width, visit.height) >= settings.min_side and visit.reject in ("", "takedown")

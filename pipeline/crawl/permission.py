@@ -1,4 +1,4 @@
-"""What a site allows: robots.txt (RFC 9309) and the opt-out signals of its answers and pages.
+"""What may be collected at all, and what a site allows: robots.txt (RFC 9309) and the opt-outs of answers and pages.
 
 Opt-outs that are honoured, in headers and (the first two) in a page's meta elements:
 
@@ -14,8 +14,29 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
+from pipeline.errors import SettingsError
+from pipeline.settings import CrawlSettings
+
+MODES = ("consented", "licensed", "targeted")
 NO_USE = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 MAX_ROBOTS_BYTES = 512_000
+
+
+def check_basis(crawl: CrawlSettings) -> None:
+    """Refuse a crawl that nobody answers for.
+
+    Raises:
+        SettingsError: no named collection mode, legal basis, seed or scope.
+    """
+    if crawl.collection_mode not in MODES:
+        raise SettingsError(
+            f"crawl.collection_mode must be one of {', '.join(MODES)}, found {crawl.collection_mode!r}: "
+            "collecting faces from pages that nobody chose is forbidden (EU AI Act, Art. 5(1)(e))"
+        )
+    if not crawl.legal_basis.strip():
+        raise SettingsError("crawl.legal_basis is empty: say on which basis these pictures are collected")
+    if not (crawl.seeds or crawl.url_lists) or not crawl.scope:
+        raise SettingsError("crawl.seeds (or crawl.url_lists) and crawl.scope must name what is collected")
 
 
 def agent_token(user_agent: str) -> str:

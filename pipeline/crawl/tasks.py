@@ -1,61 +1,40 @@
-"""From what was found to the shards of data/crawl: a row per URL with its outcome, a row per distinct photo.
+"""Which shards of data/crawl are wanted: a row per URL with its outcome, a row per distinct photo.
 
 Shards are leaves of a binary tree over the ids, split where they grow too large: a new photo changes one shard and
 leaves all others, name and bytes, as they were.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
-from pipeline import images, records, shards
-from pipeline.crawl import metadata, urls
-from pipeline.crawl.duplicates import Candidate, alike, thumbnail, winners
+from pipeline import shards
+from pipeline.crawl import urls
+from pipeline.crawl.duplicates import Choice, choose
 from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.walk import CrawlResult, Mention
+from pipeline.crawl.worker import SCHEMAS, Piece, Row
 from pipeline.settings import CrawlSettings
 
 URLS_PER_SHARD = 20_000
 
-Row = dict[str, Any]
+
+def tasks(addresses: Sequence[Row], photos: Sequence[Row], settings: CrawlSettings) -> dict[str, list[shards.Task]]:
+    """The shards to make, by kind, from all rows of URLs and of photos in the order of their ids."""
+    pieces = {
+        "urls": leaves(addresses, "url_id", URLS_PER_SHARD),
+        "photos": leaves(photos, "photo_id", settings.photos_per_shard),
+    }
+    code = shards.code_version("pipeline/crawl/metadata")
+    return {
+        kind: [shards.Task(shards.fingerprint(str(SCHEMAS[kind]), code, rows), Piece(kind, rows)) for rows in found]
+        for kind, found in pieces.items()
+    }
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which file stands for each distinct file: sha256 -> sha256 of the kept one; `banned` holds kept ones that are
-    taken down, and with them everything that they stand for."""
-
-    winner: Mapping[str, str]
-    candidates: Mapping[str, Candidate]
-    banned: frozenset[str]
-
-
-def choose(visits: Sequence[Visit], ledger: Ledger, settings: CrawlSettings) -> Choice:
-    """Find equal and nearly equal pictures among the visits, and the one of each that is kept."""
-    files: dict[str, Candidate] = {}
-    by_hash: dict[str, Visit] = {}
-    for visit in sorted((visit for visit in visits if _decoded(visit, settings)), key=lambda item: item.url):
-        size = visit.width * visit.height
-        files.setdefault(visit.sha256, Candidate(visit.sha256, visit.phash, size, visit.length, visit.url))
-        by_hash.setdefault(visit.sha256, visit)
-
-    def same(one: Candidate, other: Candidate) -> bool:
-        pair = [by_hash[one.sha256], by_hash[other.sha256]]
-        if any(visit.reject == "takedown" for visit in pair):  # erased, or soon to be: its hash is all that is left
-            return True
-        return alike(*[thumbnail(images.decode(ledger.body(visit))) for visit in pair])
-
-    winner = winners(files.values(), settings.near_duplicate_bits, same)
-    banned = frozenset(winner[visit.sha256] for visit in visits if visit.reject == "takedown" and visit.sha256 in files)
-    return Choice(winner, files, banned)
-
-
-def _decoded(visit: Visit, settings: CrawlSettings) -> bool:
-    return min(visit.width, visit.height) >= settings.min_side and visit.reject in ("", "takedown")
+def rows(found: CrawlResult, ledger: Ledger, settings: CrawlSettings) -> tuple[list[Row], list[Row]]:
+    """The rows of URLs and those of photos."""
+    choice = choose(list(found.visits.values()), ledger, settings)
+    return url_rows(found, choice, settings), photo_rows(found, choice, settings)
 
 
 def url_rows(found: CrawlResult, choice: Choice, settings: CrawlSettings) -> list[Row]:
@@ -126,23 +105,6 @@ def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: Cra
     }
 
 
-def write(folder: Path, found: CrawlResult, ledger: Ledger, settings: CrawlSettings) -> dict[str, Any]:
-    """Write data/crawl; shards that exist already stay as they are. Returns the stage's metrics."""
-    visits = list(found.visits.values())
-    choice = choose(visits, ledger, settings)
-    addresses, photos = url_rows(found, choice, settings), photo_rows(found, choice, settings)
-    _write_kind(folder, "urls", records.URLS, list(leaves(addresses, "url_id", URLS_PER_SHARD)))
-
-    def with_bytes(row: Row) -> Row:
-        data = metadata.strip(ledger.body(found.visits[row["url"]]))
-        return {**row, "image": {"bytes": data, "path": f"{row['photo_id']}{_ending(row['url'])}"}}
-
-    _write_kind(
-        folder, "photos", records.PHOTOS, list(leaves(photos, "photo_id", settings.photos_per_shard)), with_bytes
-    )
-    return metrics(addresses, photos)
-
-
 def leaves(rows: Sequence[Row], key: str, limit: int, depth: int = 0) -> Iterator[Sequence[Row]]:
     """Rows, sorted by a hexadecimal id of 64 bits, in pieces of at most `limit`, cut at powers of two of the id."""
     if len(rows) <= limit or depth == 64:
@@ -151,34 +113,3 @@ def leaves(rows: Sequence[Row], key: str, limit: int, depth: int = 0) -> Iterato
     middle = sum(not int(row[key], 16) >> (63 - depth) & 1 for row in rows)
     yield from leaves(rows[:middle], key, limit, depth + 1)
     yield from leaves(rows[middle:], key, limit, depth + 1)
-
-
-def _write_kind(
-    folder: Path, prefix: str, schema: pa.Schema, pieces: Sequence[Sequence[Row]], complete: Callable[[Row], Row] = dict
-) -> None:
-    tasks = [
-        shards.Task(shards.fingerprint(str(schema), shards.code_version("pipeline/crawl/metadata"), piece), piece)
-        for piece in pieces
-    ]
-    shards.remove_stale(folder, prefix, tasks)
-    for task in shards.missing(folder, prefix, tasks):
-        table = pa.Table.from_pylist([complete(row) for row in task.inputs], schema)
-        shards.write(shards.path_of(folder, prefix, task.key), table, schema)
-
-
-def _ending(url: str) -> str:
-    path = url.split("?")[0].lower()
-    return next((ending for ending in urls.IMAGE_ENDINGS if path.endswith(ending)), "")
-
-
-def metrics(addresses: Sequence[Row], photos: Sequence[Row]) -> dict[str, Any]:
-    """Counts by outcome and by reject, for the report."""
-    captioned = sum(bool(row["caption"]) for row in photos)
-    return {
-        "urls": len(addresses),
-        "pages": sum(row["kind"] == "page" for row in addresses),
-        "photos": len(photos),
-        "captioned_share": round(captioned / max(len(photos), 1), 4),
-        "outcomes": dict(sorted(Counter(row["outcome"] for row in addresses).items())),
-        "rejects": dict(sorted(Counter(row["reject"] for row in addresses if row["reject"]).items())),
-    }

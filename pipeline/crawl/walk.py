@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import images
-from pipeline.crawl import pages, permission, urls
+from pipeline.crawl import addresses, pages, permission, server, takedown, urls
 from pipeline.crawl.duplicates import perceptual_hash
 from pipeline.crawl.fetch import Fetcher
 from pipeline.crawl.ledger import Ledger, Visit
@@ -65,6 +66,21 @@ async def crawl(
         await walk.through_pages()
         await walk.through_pictures()
     return found
+
+
+@contextmanager
+def crawled(settings: CrawlSettings, work: Path) -> Iterator[tuple[CrawlResult, Ledger]]:
+    """Crawl, with the memory of earlier crawls in `work`, and serve `settings.serve` meanwhile.
+
+    Yields:
+        what was found, and the ledger that holds its bytes, without what is taken down.
+    """
+    banned = takedown.read(settings.takedown)
+    memory = work / (server.contents(Path(settings.serve)) if settings.serve else "web")
+    with Ledger(memory) as ledger, server.served(settings.serve, memory / "requests.log") as port:
+        found = asyncio.run(crawl(settings, addresses.loopback_hosts(settings.hosts, port), ledger, banned))
+        ledger.purge(banned.names)
+        yield found, ledger
 
 
 def listed(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """data/scores/real: how the scoring models see the test photos, once for all methods."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,16 @@ from pipeline.metric import ENCODERS
 from pipeline.settings import EvaluateSettings, Models
 
 
-@dataclass(frozen=True)
-class RealTask:
-    """One shard of test photos."""
-
-    key: str
-    samples: str  # path of a shard of data/samples/test
-
-
 class RealWorker:
-    """Writes the shards of faces and features of one shard of test photos."""
+    """Writes a shard of faces and one of features for one shard of test photos, whose path is the task's input."""
 
     def __init__(self, models: Models, settings: EvaluateSettings, folder: str) -> None:
         self._faces, self._text, self._folder = FaceObserver(models, settings), TextObserver(models), Path(folder)
 
-    def __call__(self, task: RealTask) -> int:
+    def __call__(self, task: shards.Task) -> int:
         """Returns the number of photos."""
         columns = ["photo_id", "image", "faces", "reject"]
-        photos = [row for row in shards.read(task.samples, columns).to_pylist() if row["reject"] is None]
+        photos = [row for row in shards.read(task.inputs, columns).to_pylist() if row["reject"] is None]
         faces, features = [], []
         for row in photos:
             pixels = decode(row["image"]["bytes"])

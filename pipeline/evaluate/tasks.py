@@ -6,12 +6,14 @@ from pathlib import Path
 from pipeline import plugins, shards
 from pipeline.benchmark import cases
 from pipeline.errors import MissingInput
-from pipeline.evaluate.real import RealTask
 from pipeline.evaluate.worker import ScoreTask
 from pipeline.settings import Settings, parse_reference_count
 
 # The folder below data/scores that holds what the models see in the test photos.
 REAL = "real"
+# What is written of a shard, the last one last.
+REAL_KINDS = ("features", "faces")
+SCORE_KINDS = ("features", "found", "scores")
 CODE = ("pipeline/evaluate", "pipeline/metric", "pipeline/encoders", "pipeline/images")
 # What poses are measured with.
 POSE_CODE = ("pipeline/faces/find", "pipeline/faces/fan", "pipeline/head")
@@ -31,8 +33,7 @@ def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
     )
     tasks = []
     for path in shards.paths(samples, "test"):
-        key = shards.fingerprint(path.name, made_by)
-        tasks.append(shards.Task(key, RealTask(key, str(path))))
+        tasks.append(shards.Task(shards.fingerprint(path.name, made_by), str(path)))
     return tasks
 
 
@@ -70,7 +71,7 @@ def score_tasks(
     tasks = []
     for path in shards.paths(images / method, "images"):
         key = shards.fingerprint(path.name, made_by, shuffled, given)
-        tasks.append(shards.Task(key, ScoreTask(key, method, str(path), shuffled, given)))
+        tasks.append(shards.Task(key, ScoreTask(method, str(path), shuffled, given)))
     return tasks
 
 

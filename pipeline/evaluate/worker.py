@@ -26,7 +26,6 @@ NOTHING = np.empty((0, 4))
 class ScoreTask:
     """One shard of a method's images."""
 
-    key: str
     method: str
     images: str  # path of a shard of data/images/<method>/images
     shuffled: bool  # also scored against other people
@@ -57,8 +56,9 @@ class ScoreWorker:
         self._cases, self._strangers = {case.case_id: case for case in cases}, impostor_casts(cases)
         self._prompts: dict[str, Floats] = {}
 
-    def __call__(self, task: ScoreTask) -> int:
+    def __call__(self, wanted: shards.Task) -> int:
         """Returns the number of images that are there."""
+        task: ScoreTask = wanted.inputs
         scores, found, features = [], [], []
         for row in shards.read(task.images, schema=records.IMAGES).to_pylist():
             case = self._cases[row["case_id"]]
@@ -82,7 +82,7 @@ class ScoreWorker:
             ("found", found, records.FOUND),
             ("scores", scores, records.SCORES),
         ):
-            shards.write(shards.path_of(folder, kind, task.key), pa.Table.from_pylist(rows, schema=schema), schema)
+            shards.write(shards.path_of(folder, kind, wanted.key), pa.Table.from_pylist(rows, schema=schema), schema)
         return len(features)
 
     def _look(self, row: Mapping[str, Any], prompt: str) -> Observation:

@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline import shards
-from pipeline.faces.worker import PREFIX
+from pipeline.faces.worker import KIND
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summarise(folder: Path) -> dict[str, Any]:
     """Counts over the shards of `folder`; a photo without a face is counted under rejects as no_face."""
-    table = shards.read_all(folder, PREFIX, ["photo_id", "index", "reject"])
+    table = shards.read_all(folder, KIND, ["photo_id", "index", "reject"])
     rejects = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}
     return {
         "photos": pc.count_distinct(table["photo_id"]).as_py(),

@@ -1,6 +1,5 @@
 """One shard of faces from one shard of photos."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,9 @@ from pipeline.faces.types import Detections
 from pipeline.images import Pixels, decode
 from pipeline.settings import FacesSettings
 
-PREFIX = "faces"
-CODE = ("pipeline/faces", "pipeline/encoders/recogniser", "pipeline/images")
+KIND = "faces"
 COLUMNS = ("photo_id", "image", "width", "height")
 NO_FACE = -1
-
-
-def tasks(photos: Sequence[Path], settings: FacesSettings, directory: Path | str) -> list[shards.Task]:
-    """One task per shard of photos, named by the photos, the settings, the models and this code.
-
-    Raises:
-        MissingInput: the model directory is empty or does not exist.
-    """
-    parts = [settings, shards.directory_fingerprint(directory), shards.code_version(*CODE)]
-    if settings.landmarks == "face_alignment":
-        parts.append(shards.directory_fingerprint(settings.landmark_weights))
-    return [shards.Task(shards.fingerprint(path.name, parts), str(path)) for path in photos]
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ class FacesWorker:
         graded = [self._look(photo) for photo in photos]
         rows = self._rows(graded)
         schema = records.faces(self._recogniser.dimension)
-        shards.write(shards.path_of(self._out, PREFIX, task.key), pa.Table.from_pylist(rows, schema), schema)
+        shards.write(shards.path_of(self._out, KIND, task.key), pa.Table.from_pylist(rows, schema), schema)
         return {"photos": len(photos), "rows": len(rows)}
 
     def _look(self, photo: dict[str, Any]) -> Graded:

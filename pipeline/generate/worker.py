@@ -5,9 +5,8 @@ be drawn is a row with its reason: it counts as a failure and is never left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,32 +18,15 @@ from pipeline.backbone.load import Backbone, load
 from pipeline.benchmark.bounds import BOUNDS, Materials
 from pipeline.benchmark.cases import Case, layout_of, load_cases
 from pipeline.generate.gallery import Gallery
+from pipeline.generate.tasks import GenerationJob
 from pipeline.images import BadImage, Pixels, encode_png, to_unit
 from pipeline.inference.batching import BatchBuilder, EncodedPerson, Scene, as_pixels
-from pipeline.method import Method, source
-from pipeline.settings import GenerateSettings, Models, ShapesSettings, parse_reference_count
+from pipeline.method import Method
 from pipeline.weights import checkpoint
 
 PLAIN = "no_id"
+KIND = "images"
 AT_ONCE = 8  # pictures of one batch
-CODE = (
-    "pipeline/generate", "pipeline/inference", "pipeline/backbone", "pipeline/sampler", "pipeline/weights",
-    "pipeline/encoders", "pipeline/benchmark", "pipeline/images", "pipeline/method", "pipeline/precision",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class GenerationJob:
-    """What a worker of `name` needs; small and picklable."""
-
-    name: str
-    models: Models
-    generate: GenerateSettings
-    shapes: ShapesSettings  # how the references' shape is fitted
-    cases: Path  # data/samples/_cases.json
-    samples: Path  # data/samples
-    weights: Path  # data/weights/<name>
-    out: Path  # data/images/<name>
 
 
 @dataclass(frozen=True)
@@ -159,36 +141,9 @@ def write(drawing: GenerationJob, key: str, results: Sequence[Result]) -> dict[s
     asked = load_cases(drawing.cases).hash
     rows = [_row(drawing.name, asked, result) for result in results]
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
-    shards.write(shards.path_of(drawing.out, "images", key), table, records.IMAGES)
+    shards.write(shards.path_of(drawing.out, KIND, key), table, records.IMAGES)
     failed = sum(result.picture is None for result in results)
     return {"images": len(results) - failed, "failed": failed}
-
-
-def tasks(drawing: GenerationJob) -> list[shards.Task]:
-    """One task per piece of the case list, named by all that its images follow from."""
-    benchmark, models = load_cases(drawing.cases), drawing.models
-    made_by = [
-        drawing.name,
-        benchmark.hash,
-        {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
-        *(shards.directory_fingerprint(each) for each in (models.backbone, models.recogniser_a, models.image_text)),
-        shards.code_version(*CODE),
-    ]
-    if drawing.name not in BOUNDS:
-        made_by += [
-            shards.file_fingerprint([drawing.weights / checkpoint.WEIGHTS, Path(models.head)]),
-            asdict(drawing.shapes),
-            shards.code_version("pipeline/head", str(source(with_reference_count(drawing.name, drawing.generate)[0]))),
-        ]
-    size = drawing.generate.cases_per_shard
-    pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]
-    return [shards.Task(shards.fingerprint(*made_by, piece), piece) for piece in pieces]
-
-
-def with_reference_count(name: str, generate: GenerateSettings) -> tuple[str, GenerateSettings]:
-    """Whose weights draw `name`, and how: <method>-<n>_references gives a method n photos of each person."""
-    method, count = parse_reference_count(name)
-    return method, replace(generate, references=count or generate.references)
 
 
 def worker(drawing: GenerationJob) -> "MethodWorker | BoundWorker":

@@ -19,32 +19,28 @@ from pipeline.identities.cluster import canonical, cluster
 from pipeline.identities.linkage import Floats, sum_rows
 from pipeline.settings import IdentitiesSettings
 
-FACES, PEOPLE, CHANGES = "faces", "people", "changes"
+KINDS = CHANGES, PEOPLE, FACES = "changes", "people", "faces"
 COLUMNS = ("face_id", "photo_id", "embedding", "reject")
-CODE = ("pipeline/identities",)
 ROWS_AT_ONCE = 512  # identities compared with all others at once: bounds memory
 
 
-def task(faces: list[Path], settings: IdentitiesSettings) -> shards.Task:
-    """The one task, named by the shards of faces, the settings and this code."""
-    names = [path.name for path in faces]
-    return shards.Task(shards.fingerprint(names, settings, shards.code_version(*CODE)), faces)
+class IdentitiesWorker:
+    """Clusters the faces of the one task and writes its shards into `folder`, with the names of what lies there."""
 
+    def __init__(self, settings: IdentitiesSettings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
 
-def make(todo: shards.Task, settings: IdentitiesSettings, folder: Path) -> None:
-    """Cluster and write the shards of `todo`, unless they are there; then delete those before.
+    def __call__(self, task: shards.Task) -> None:
+        """Write changes, people and, last, faces.
 
-    Raises:
-        MissingInput: no face was kept.
-    """
-    if shards.missing(folder, FACES, [todo]):
-        table = _kept(todo.inputs)
+        Raises:
+            MissingInput: no face was kept.
+        """
+        table = _kept(task.inputs)
         vectors = canonical(np.stack(table["embedding"].to_numpy()))
-        found, _ = cluster(vectors, table["photo_id"].to_numpy(), settings)
-        for kind, rows, schema in _tables(table, vectors, found, before(folder)):
-            shards.write(shards.path_of(folder, kind, todo.key), pa.Table.from_pylist(rows, schema), schema)
-    for kind in (FACES, PEOPLE, CHANGES):
-        shards.remove_stale(folder, kind, [todo])
+        found, _ = cluster(vectors, table["photo_id"].to_numpy(), self._settings)
+        for kind, rows, schema in _tables(table, vectors, found, before(self._folder)):
+            shards.write(shards.path_of(self._folder, kind, task.key), pa.Table.from_pylist(rows, schema), schema)
 
 
 def before(folder: Path) -> dict[str, str]:
@@ -54,26 +50,6 @@ def before(folder: Path) -> dict[str, str]:
     table = shards.read_all(folder, FACES, ["face_id", "identity_id"])
     table = table.filter(pc.is_valid(table["identity_id"]))
     return dict(zip(table["face_id"].to_pylist(), table["identity_id"].to_pylist(), strict=True))
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    """Counts for the stage's metrics."""
-    faces, people = shards.read_all(folder, FACES), shards.read_all(folder, PEOPLE)
-    events = shards.read_all(folder, CHANGES, ["event"])["event"]
-    return {
-        "faces": len(faces),
-        "kept": faces["reject"].null_count,
-        "rejects": _tally(faces["reject"].drop_null()),
-        "people": len(people),
-        "faces_per_person": pc.mean(people["faces"]).as_py(),
-        "cohesion": pc.mean(people["cohesion"]).as_py(),
-        "margin": pc.mean(people["margin"]).as_py(),
-        "changes": _tally(events),
-    }
-
-
-def _tally(values: pa.ChunkedArray) -> dict[str, int]:
-    return {row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()}
 
 
 def _kept(faces: list[Path]) -> pa.Table:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.benchmark import cases
 from pipeline.report import export, page
 from pipeline.report.pictures import Album
 from pipeline.report.sources import load_results
@@ -21,6 +22,14 @@ def build(data: Path, out: Path, settings: Settings) -> None:
     with _replacing(out) as folder:
         export.write(folder, sources)
         page.write(page.gather(sources, Album(folder)), folder)
+
+
+def keep(latest: Path, published: Path, profile: str, samples: Path) -> Path:
+    """Copy the latest report to where git tracks it: <profile>-<benchmark hash>, whose path is returned."""
+    kept = published / f"{profile}-{cases.load_cases(samples / cases.CASES_FILE).hash[:8]}"
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(latest, kept)
+    return kept
 
 
 @contextlib.contextmanager

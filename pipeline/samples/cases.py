@@ -8,19 +8,51 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import records, shards
+from pipeline.benchmark import fairness
 from pipeline.benchmark.build import BenchmarkSpec, LayoutSource, Pose, build_cases
-from pipeline.benchmark.cases import Benchmark, Person
-from pipeline.head.model import Head
-from pipeline.samples import references
+from pipeline.benchmark.cases import CASES_FILE, Benchmark, Person, save_cases
+from pipeline.head.model import Head, load_head
+from pipeline.samples import captions, references
 from pipeline.samples.faces import FaceTable
 from pipeline.samples.references import ReferenceCandidate
 from pipeline.samples.selection import Photo
-from pipeline.settings import SamplesSettings
+from pipeline.settings import SamplesSettings, Settings
 
-PREFIX = "references"
+KIND = "references"
 # Layouts are drawn from so many photos per number of people; more would change nothing but the time it takes.
 DONORS = 500
 POSE = ["box", "yaw", "pitch", "roll", "scale", "translation", "expression"]
+
+
+def write(
+    spec: BenchmarkSpec, photos: Sequence[Photo], faces: FaceTable, settings: Settings, out: Path
+) -> tuple[list[Person], Benchmark]:
+    """Write reference sets and cases beside the shards of samples; the people that cases may show, and the cases.
+
+    Raises:
+        FairnessError: the cases break a rule of the contract.
+    """
+    rows = reference_rows(photos, faces, settings.samples)
+    people = eligible_people(rows)
+    benchmark = cases(spec, people, photos, faces, load_head(settings.models.head), settings.samples)
+    check(photos, benchmark)
+    write_references(rows, out)
+    save_cases(benchmark, out / CASES_FILE)
+    return people, benchmark
+
+
+def check(photos: Sequence[Photo], benchmark: Benchmark) -> None:
+    """Splits, prompts and references of the cases.
+
+    Raises:
+        FairnessError: a rule is broken.
+    """
+    kept = [photo for photo in photos if not photo.reject]
+    fairness.check_splits(((photo.photo_id, str(photo.split), photo.identity_ids) for photo in kept), benchmark.cases)
+    prompts = (photo.caption for photo in kept if photo.split == "train")
+    fairness.check_prompts(prompts, benchmark.cases, captions.normal)
+    for case in benchmark.cases:
+        fairness.check_references(case)
 
 
 def reference_rows(photos: Sequence[Photo], faces: FaceTable, settings: SamplesSettings) -> list[dict[str, Any]]:
@@ -44,9 +76,9 @@ def reference_rows(photos: Sequence[Photo], faces: FaceTable, settings: SamplesS
 def write_references(rows: Sequence[dict[str, Any]], out: Path) -> None:
     """Write the reference sets of all people as one shard."""
     task = shards.Task(shards.fingerprint(list(rows)), None)
-    shards.remove_stale(out, PREFIX, [task])
+    shards.remove_stale(out, KIND, [task])
     table = pa.Table.from_pylist(list(rows), schema=records.REFERENCES)
-    shards.write(shards.path_of(out, PREFIX, task.key), table, records.REFERENCES)
+    shards.write(shards.path_of(out, KIND, task.key), table, records.REFERENCES)
 
 
 def eligible_people(rows: Sequence[dict[str, Any]]) -> list[Person]:

@@ -1,13 +1,9 @@
 """Which photos become samples, with which caption, on which side of the split, and why the others do not."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import shards
 from pipeline.samples import captions
@@ -28,15 +24,6 @@ class Photo:
     identity_ids: tuple[str, ...]  # of the faces that have one, from left to right
     split: str | None  # null where nobody in the photo has an identity
     reject: str | None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The photos of one shard of samples; all from one shard of the crawl, all of one kind."""
-
-    crawl: str
-    kind: str  # train, validation, test or rejected
-    photos: tuple[Photo, ...]
 
 
 def decide(data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Sequence[str]) -> list[Photo]:
@@ -83,18 +70,6 @@ def reject_single_photo_people(photos: list[Photo]) -> list[Photo]:
         photos = [replace(photo, reject="only_photo") if photo.photo_id in bad else photo for photo in photos]
 
 
-def tasks(photos: Sequence[Photo], faces: FaceTable, settings: SamplesSettings) -> dict[str, list[shards.Task]]:
-    """The shards to make, by kind: train, validation, test and rejected."""
-    code = shards.code_version("pipeline/samples")
-    numbers = faces.numbers()
-    digests = {photo.photo_id: _digest(photo, faces, numbers) for photo in photos}
-    found: dict[str, list[shards.Task]] = {"train": [], "validation": [], "test": [], "rejected": []}
-    for piece in _pieces(photos, settings.photos_per_shard):
-        key = shards.fingerprint(piece.kind, [digests[photo.photo_id] for photo in piece.photos], code)
-        found[piece.kind].append(shards.Task(key, piece))
-    return found
-
-
 def _read(path: Path, faces: FaceTable) -> list[Photo]:
     rows = shards.read(path, ["photo_id", "width", "height", "caption"]).to_pylist()
     return [_photo(row, str(path), faces) for row in rows]
@@ -108,19 +83,3 @@ def _photo(row: dict, path: str, faces: FaceTable) -> Photo:
     reject = troubles[0] if troubles else "same_person_twice" if len(set(names)) < len(names) else None
     caption = captions.clean(row["caption"], len(found))
     return Photo(row["photo_id"], path, row["width"], row["height"], caption, tuple(names), None, reject)
-
-
-def _pieces(photos: Sequence[Photo], size: int) -> Iterable[Piece]:
-    groups: dict[tuple[str, str], list[Photo]] = {}
-    for photo in photos:
-        kind = "rejected" if photo.reject or photo.split is None else photo.split
-        groups.setdefault((photo.crawl, kind), []).append(photo)
-    for (crawl, kind), members in groups.items():
-        yield from (Piece(crawl, kind, tuple(piece)) for piece in shards.chunks(members, size))
-
-
-def _digest(photo: Photo, faces: FaceTable, numbers: NDArray[np.float32]) -> str:
-    rows = faces.rows_of(photo.photo_id)
-    names = faces.table["face_id"].slice(rows.start, rows.stop - rows.start).to_pylist()
-    text = repr((photo.photo_id, photo.caption, photo.identity_ids, photo.split, photo.reject, names))
-    return hashlib.sha256(text.encode() + numbers[rows].tobytes()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.samples.selection import Photo
 
 
-def summary(photos: Sequence[Photo], people: Sequence[Person], benchmark: Benchmark) -> dict[str, Any]:
+def summarise(photos: Sequence[Photo], people: Sequence[Person], benchmark: Benchmark) -> dict[str, Any]:
     """Counts of photos and people by split, of rejects by reason, and of cases by number of people."""
     kept = [photo for photo in photos if photo.reject is None]
     members = {(photo.split, name) for photo in kept for name in photo.identity_ids}

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from pipeline import shards
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.selection import Photo, Piece
+from pipeline.samples.selection import Photo
+from pipeline.samples.tasks import Piece
 
 
 class SampleWorker:

@@ -1,4 +1,4 @@
-"""The faces that shapes are fitted to, and how they are dealt out to shards: by whole identities."""
+"""The faces that shapes are fitted to, and the batches, of whole identities, in which they are fitted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pipeline import records, shards
 from pipeline.errors import MissingInput
-from pipeline.settings import ShapesSettings
 
 Names = NDArray[np.object_]
 Ints = NDArray[np.int64]
@@ -54,26 +53,6 @@ def faces_with_identity(faces_folder: Path, identities_folder: Path) -> FaceBatc
         identity_id=identities["identity_id"].to_numpy(),
         landmarks=records.matrix(found["landmarks"]),
     )
-
-
-def tasks(faces: FaceBatch, settings: ShapesSettings, head: Path) -> list[shards.Task]:
-    """One task per bucket of identities. Landmarks travel with it: 544 bytes per face."""
-    code = shards.code_version("pipeline/shapes", "pipeline/head")
-    model = shards.file_fingerprint([head])
-    bucket = buckets(faces.identity_id, settings.identities_per_shard)
-    pieces = [faces.take(bucket == number) for number in np.unique(bucket)]
-    return [shards.Task(shards.fingerprint(piece.fingerprint(), settings, model, code), piece) for piece in pieces]
-
-
-def buckets(identity_ids: Names, per_bucket: int) -> Ints:
-    """The bucket of every row, by a hash of its identity: a new identity changes no other bucket than its own.
-
-    The number of buckets is a power of two, so that growth rarely moves the others.
-    """
-    distinct, inverse = np.unique(identity_ids.astype(str), return_inverse=True)
-    count = 1 << int(np.ceil(np.log2(max(len(distinct) / per_bucket, 1))))
-    hashes = [int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) for name in distinct]
-    return (np.array(hashes, np.int64) % count)[inverse]
 
 
 def batches(identity_ids: Names, size: int) -> list[Ints]:

@@ -7,16 +7,16 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline import shards
-from pipeline.shapes.worker import PREFIX
+from pipeline.shapes.worker import KIND
 
 
-def write(folder: Path) -> None:
-    """Count the shards of `folder` into its metrics."""
-    table = shards.read_all(folder, PREFIX, ["identity_id", "residual", "reject", "yaw"])
+def summarise(folder: Path) -> dict[str, Any]:
+    """Counts over the shards of `folder`."""
+    table = shards.read_all(folder, KIND, ["identity_id", "residual", "reject", "yaw"])
     kept = table.filter(pc.is_null(table["reject"]))
     reasons = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}
     residual = kept["residual"].to_numpy()
-    numbers: dict[str, Any] = {
+    return {
         "faces": len(table),
         "identities": pc.count_distinct(table["identity_id"]).as_py(),
         "fitted": len(kept),
@@ -25,4 +25,3 @@ def write(folder: Path) -> None:
         "residual_p95": float(np.quantile(residual, 0.95)) if len(kept) else None,
         "yaw_p95": float(np.quantile(np.abs(kept["yaw"].to_numpy()), 0.95)) if len(kept) else None,
     }
-    shards.write_metrics(folder, numbers)

@@ -20,7 +20,7 @@ from pipeline.settings import ShapesSettings
 from pipeline.shapes.faces import FaceBatch, batches, numbers
 from pipeline.shapes.light import TERMS, LightFitter
 
-PREFIX = "shapes"
+KIND = "shapes"
 BATCH = 256  # faces fitted at once; the normal equations of a face take about 100 kB
 MIN_EYE_DISTANCE = 2.0  # pixels; below, the points are not a face's
 
@@ -45,7 +45,7 @@ class ShapeWorker:
             fitted = fit(kept_points[rows], numbers(piece.identity_id), self._basis, self._settings)
             tables.append(self._table(piece, fitted))
         table = pa.concat_tables(tables).sort_by([("identity_id", "ascending"), ("face_id", "ascending")])
-        shards.write(shards.path_of(self._out, PREFIX, task.key), self._lit(table, faces), schema(self._head))
+        shards.write(shards.path_of(self._out, KIND, task.key), self._lit(table, faces), schema(self._head))
 
     def _table(self, faces: FaceBatch, fitted: Fit | None) -> pa.Table:
         values = _columns(fitted, faces, self._settings) if fitted else {}

@@ -22,7 +22,8 @@ from pipeline import settings
 from pipeline.backbone.load import Backbone, load
 from pipeline.benchmark.cases import CASES_FILE, Case
 from pipeline.encoders.image_text import ImageText
-from pipeline.generate.worker import GenerationJob, MethodWorker
+from pipeline.generate.tasks import GenerationJob
+from pipeline.generate.worker import MethodWorker
 from pipeline.images import Pixels
 from pipeline.inference.addons import ControlNet, ControlNetBackbone, merge_lora, read_image_prompt
 from pipeline.settings import Models

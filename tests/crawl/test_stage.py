@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from pipeline import shards
+from pipeline.crawl import permission
 from pipeline.errors import SettingsError
-from stages import crawl
 from tests.conftest import ROOT
 from tests.crawl.conftest import Web, jpeg, make_settings
 
@@ -103,7 +103,7 @@ def test_a_killed_crawl_goes_on_and_makes_the_same_bytes(site: Path, tmp_path: P
 )
 def test_a_crawl_that_nobody_answers_for_is_refused(changes: Any, sentence: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(sentence)):
-        crawl.check(make_settings(**changes))
+        permission.check_basis(make_settings(**changes))
 
 
 def test_an_empty_crawl_is_one_sentence_and_its_rows_say_why(site: Path, tmp_path: Path) -> None:

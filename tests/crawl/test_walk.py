@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp.test_utils import TestServer
 
-from pipeline import records, shards
-from pipeline.crawl import addresses, server, takedown, tasks, walk
+from pipeline import records, runner, shards
+from pipeline.crawl import addresses, server, summary, takedown, tasks, walk
 from pipeline.crawl.ledger import Ledger
+from pipeline.crawl.worker import CrawlWorker
 from pipeline.errors import MissingInput
 from pipeline.settings import CrawlSettings
 from tests.crawl.conftest import JPEG, Web, jpeg, make_settings
@@ -26,7 +28,11 @@ class Run:
         with Ledger(folder / "work") as ledger:
             found = asyncio.run(self._crawl(settings, ledger, banned, log))
             ledger.purge(banned.names)
-            self.metrics = tasks.write(folder / "crawl", found, ledger, settings)
+            urls, photos = tasks.rows(found, ledger, settings)
+            make = partial(CrawlWorker, lambda url: ledger.body(found.visits[url]), folder / "crawl")
+            todo = tasks.tasks(urls, photos, settings)
+            runner.make_here([runner.Wanted(folder / "crawl", (kind,), each) for kind, each in todo.items()], make)
+            self.metrics = summary.summarise(urls, photos)
         rows = shards.read_all(folder / "crawl", "urls").to_pylist()
         self.rows = {row["url"]: row for row in rows}
         self.asked = [f"http://{'/'.join(line.split(' /', 1))}" for line in log.read_text().splitlines()]

@@ -102,10 +102,10 @@ def data(params: settings.Settings, tmp_path_factory: pytest.TempPathFactory) ->
 def score(root: Path, params: settings.Settings, method: str = "ours") -> None:
     real = tasks.real_tasks(params, root / "samples")
     for task in shards.missing(root / "scores" / "real", "faces", real):
-        RealWorker(params.models, params.evaluate, str(root / "scores" / "real"))(task.inputs)
+        RealWorker(params.models, params.evaluate, str(root / "scores" / "real"))(task)
     worker = ScoreWorker(params, str(root / "samples"), str(root / "scores"))
     for task in tasks.score_tasks(params, method, root / "samples", root / "images", real):
-        worker(task.inputs)
+        worker(task)
 
 
 def values(data: Path, metric: str, case: int, protocol: str, method: str = "ours") -> list[float]:

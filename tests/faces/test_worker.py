@@ -10,8 +10,9 @@ import pytest
 from pipeline import images, records, shards
 from pipeline.encoders.recogniser import Recogniser, align
 from pipeline.errors import MissingInput
-from pipeline.faces.summary import summary
-from pipeline.faces.worker import FacesWorker, tasks
+from pipeline.faces.summary import summarise
+from pipeline.faces.tasks import tasks
+from pipeline.faces.worker import FacesWorker
 from tests import toy_pack
 from tests.faces.conftest import SETTINGS
 
@@ -95,7 +96,7 @@ def test_a_new_shard_of_photos_leaves_the_others(crawl: list[Path], pack: Path) 
 
 def test_the_summary_counts_everything(crawl: list[Path], pack: Path, tmp_path: Path) -> None:
     make(crawl, pack, tmp_path / "faces")
-    assert summary(tmp_path / "faces") == {"photos": 3, "faces": 3, "kept": 3, "rejects": {"no_face": 1}}
+    assert summarise(tmp_path / "faces") == {"photos": 3, "faces": 3, "kept": 3, "rejects": {"no_face": 1}}
 
 
 def test_a_missing_model_directory_is_named(crawl: list[Path], tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from pipeline.benchmark.cases import CASES_FILE, load_cases
 from pipeline.errors import MissingInput
 from pipeline.generate import worker as drawing_worker
 from pipeline.generate.gallery import Gallery
-from pipeline.generate.worker import GenerationJob, tasks, with_reference_count, worker
+from pipeline.generate.tasks import GenerationJob, tasks, with_reference_count
+from pipeline.generate.worker import worker
 from pipeline.images import BadImage, decode
 from pipeline.sampler import SamplerSettings
 from pipeline.settings import GenerateSettings, Models

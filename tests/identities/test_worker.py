@@ -1,14 +1,15 @@
 """data/identities: independent of how faces were dealt out, resumable, and with names that survive new photos."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import records, shards
+from pipeline import records, runner, shards
 from pipeline.errors import MissingInput
-from pipeline.identities import worker
+from pipeline.identities import summary, tasks, worker
 from tests.identities.people import SETTINGS, faces
 
 VECTORS, WHO = faces([5] * 20 + [1] * 10, spread=0.6)
@@ -34,7 +35,8 @@ def face_shards(folder: Path, rows: np.ndarray, pieces: int) -> list[Path]:
 
 
 def run(folder: Path, inputs: list[Path]) -> dict[str, str | None]:
-    worker.make(worker.task(inputs, SETTINGS), SETTINGS, folder)
+    wanted = runner.Wanted(folder, worker.KINDS, tasks.tasks(inputs, SETTINGS))
+    runner.make_here([wanted], partial(worker.IdentitiesWorker, SETTINGS, folder))
     table = shards.read_all(folder, "faces")
     return dict(zip(table["face_id"].to_pylist(), table["identity_id"].to_pylist(), strict=True))
 
@@ -49,7 +51,7 @@ def test_rows_people_and_rejects(tmp_path: Path) -> None:
     assert all(0.2 < row["margin"] < 1 and 0.5 < row["cohesion"] < 1 for row in people)
     rows = shards.read_all(tmp_path / "out", "faces").to_pylist()
     assert {row["reject"] for row in rows if WHO[FACES.index(row["face_id"])] >= 20} == {"alone"}
-    metrics = worker.summary(tmp_path / "out")
+    metrics = summary.summarise(tmp_path / "out")
     assert (metrics["faces"], metrics["kept"], metrics["people"]) == (109, 99, 20)
     assert metrics["rejects"] == {"alone": 10}
 

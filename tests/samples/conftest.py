@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import settings, shards
 from pipeline.settings import SamplesSettings
-from pipeline.shapes.faces import faces_with_identity, tasks
+from pipeline.shapes.faces import faces_with_identity
+from pipeline.shapes.tasks import tasks
 from pipeline.shapes.worker import ShapeWorker
 from tests import tiny_data
 from tests.tiny_data import HEAD, Photo

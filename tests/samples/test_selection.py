@@ -9,7 +9,8 @@ import pytest
 from pipeline.benchmark.build import read_spec
 from pipeline.errors import MissingInput
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.selection import Photo, decide, tasks
+from pipeline.samples.selection import Photo, decide
+from pipeline.samples.tasks import tasks
 from pipeline.settings import SamplesSettings
 from tests import tiny_data
 from tests.samples.conftest import CIRCLES, PROMPT, fit, photos

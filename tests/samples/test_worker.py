@@ -13,7 +13,8 @@ from PIL import Image
 from pipeline import records, shards
 from pipeline.benchmark import cases
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.selection import decide, tasks
+from pipeline.samples.selection import decide
+from pipeline.samples.tasks import tasks
 from pipeline.samples.worker import SampleWorker
 from pipeline.settings import SamplesSettings
 from tests import tiny_data

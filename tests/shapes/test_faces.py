@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import settings
-from pipeline.shapes.faces import batches, buckets, faces_with_identity, tasks
+from pipeline.shapes.faces import batches, faces_with_identity
+from pipeline.shapes.tasks import buckets, tasks
 from tests import tiny_data
 from tests.tiny_data import HEAD, Photo
 

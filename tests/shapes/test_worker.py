@@ -9,8 +9,9 @@ import pytest
 from pipeline import records, settings, shards
 from pipeline.errors import MissingInput
 from pipeline.shapes import summary
-from pipeline.shapes.faces import faces_with_identity, tasks
-from pipeline.shapes.worker import PREFIX, ShapeWorker
+from pipeline.shapes.faces import faces_with_identity
+from pipeline.shapes.tasks import tasks
+from pipeline.shapes.worker import KIND, ShapeWorker
 from tests import tiny_data
 from tests.tiny_data import HEAD, Photo
 
@@ -31,7 +32,7 @@ def run(data: Path, out: str) -> pa.Table:
     worker = ShapeWorker(CHOSEN, HEAD, data / "crawl", data / out)
     for task in tasks(faces_with_identity(data / "faces", data / "identities"), CHOSEN, HEAD):
         worker(task)
-    return shards.read_all(data / out, PREFIX)
+    return shards.read_all(data / out, KIND)
 
 
 def test_one_row_per_face_with_an_identity_and_one_shape_per_identity(data: Path) -> None:
@@ -44,7 +45,7 @@ def test_one_row_per_face_with_an_identity_and_one_shape_per_identity(data: Path
 
 def test_the_same_bytes_again_and_the_licence_of_the_head(data: Path) -> None:
     run(data, "first"), run(data, "second")
-    first, second = (shards.paths(data / name, PREFIX) for name in ("first", "second"))
+    first, second = (shards.paths(data / name, KIND) for name in ("first", "second"))
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert b"Apache-2.0" in shards.read(first[0]).schema.metadata[b"head"]
@@ -60,10 +61,10 @@ def test_faces_without_landmarks_are_rows_with_a_reason(data: Path) -> None:
     )
     shards.write(path, broken, records.faces(tiny_data.EMBEDDING))
     rows = run(data, "shapes").to_pylist()
-    summary.write(data / "shapes")
+    numbers = summary.summarise(data / "shapes")
     assert sorted(str(row["reject"]) for row in rows) == ["None"] * 4 + ["landmarks"] * 2
     assert all(row["shape"] is None and row["light"] is None for row in rows if row["reject"])
-    assert '"landmarks": 2' in (data / "shapes" / shards.METRICS).read_text()
+    assert numbers["rejected"] == {"landmarks": 2}
 
 
 def test_a_photo_that_is_gone_is_one_sentence(data: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import actors, shards
+from pipeline import actors, runner, shards
 from stages import world
 from tests.conftest import ROOT
 
@@ -26,7 +26,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
         Path("profiles").mkdir(exist_ok=True)
         Path("profiles/test.yaml").write_text("")
         Path("params.yaml").write_text(yaml.safe_dump(params))
-        world.main()
+        runner.run(world.__doc__, world.stage)
         return counts[-1]
 
     counts: list[int] = []
@@ -41,12 +41,12 @@ def names() -> set[str]:
 
 
 def test_only_missing_shards_are_drawn_and_stale_ones_go(drawn: Callable[..., int]) -> None:
-    assert drawn() == 3
+    assert drawn() == 4
     before = names()
     assert drawn() == 0
     next(path for path in shards.paths("data/world", "truth") if shards.read(path).num_rows).unlink()
     assert drawn() == 1
     assert names() == before
-    assert drawn(people=0) == 0
+    assert drawn(people=0) == 1
     assert len(names()) == 3  # an empty site, an empty truth, the metrics
     assert '"photos": 0' in Path("data/world/_metrics.json").read_text()

@@ -12,6 +12,9 @@ from pipeline.crawl import pages, server
 from pipeline.settings import WorldSettings
 from pipeline.world.gallery import oddities, plan
 from pipeline.world.gallery import worker as site
+from pipeline.world.gallery.exhibit import copies
+from pipeline.world.gallery.summary import summarise
+from pipeline.world.gallery.tasks import tasks
 from tests.crawl.test_walk import Run
 
 HOSTS = ("gallery", "faces", "studio", "friends", "mirror", "busy", "shy", "maze", "closed")
@@ -22,10 +25,8 @@ WORLD = WorldSettings(people=3, portraits_per_person=8, groups=2, circle=3, seed
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """26 photographs in two shards, and the front."""
     folder = tmp_path_factory.mktemp("world")
-    tasks = site.tasks(WORLD)
-    site.write_front(folder, tasks)
     worker = site.Photographer(WORLD, folder)
-    assert [worker(task) for task in tasks] == [20, 6]
+    assert [worker(task) for task in tasks(WORLD)] == [20, 6, 0]
     return folder
 
 
@@ -113,7 +114,7 @@ def test_copies_are_equal_nearly_equal_or_broken() -> None:
     shots = {name: plan.Shot(first, (0,), 7) for name, first in every.items()}
     photo = site.scene.portrait(site.person(20, 0), 7)
     data = images.encode_jpeg(photo.image)
-    made = {name: dict(site.copies(shot, photo, data)).get(name) for name, shot in shots.items()}
+    made = {name: dict(copies(shot, photo, data)).get(name) for name, shot in shots.items()}
     assert made["copied"] == data
     assert images.decode(made["recoded"]).shape == (128, 128, 3)
     assert images.decode(made["resized"]).shape == (109, 109, 3)
@@ -125,9 +126,9 @@ def test_copies_are_equal_nearly_equal_or_broken() -> None:
 
 
 def test_drawing_again_gives_the_same_bytes_and_only_what_is_missing(drawn: Path, tmp_path: Path) -> None:
-    tasks = site.tasks(WORLD)
-    assert shards.missing(drawn, "truth", tasks) == []
-    site.Photographer(WORLD, tmp_path)(tasks[1])
+    todo = tasks(WORLD)
+    assert shards.missing(drawn, "truth", todo) == []
+    site.Photographer(WORLD, tmp_path)(todo[1])
     made = list(tmp_path.rglob("*.parquet"))
     assert len(made) == 2
     for path in made:
@@ -149,16 +150,16 @@ def test_a_polite_crawl_keeps_what_is_offered_and_asks_for_nothing_forbidden(
 
 
 def test_metrics_count_what_was_drawn(drawn: Path) -> None:
-    found = site.metrics(drawn)
+    found = summarise(drawn)
     assert (found["photos"], found["groups"], found["people"], found["faces"]) == (26, 2, 3, 24 + 5)
     assert found["offered"] == {"kept": 24, "opt_out": 1, "robots": 1}
 
 
 def test_a_world_without_people_is_an_empty_site(tmp_path: Path) -> None:
     nobody = replace(WORLD, people=0)
-    assert site.tasks(nobody) == []
-    site.write_front(tmp_path, [])
-    assert site.metrics(tmp_path) == {"photos": 0, "groups": 0, "people": 0, "faces": 0, "offered": {}}
+    (front,) = tasks(nobody)
+    assert site.Photographer(nobody, tmp_path)(front) == 0
+    assert summarise(tmp_path) == {"photos": 0, "groups": 0, "people": 0, "faces": 0, "offered": {}}
     assert shards.read_all(tmp_path, "site").num_rows == 0
     assert server.open_source(tmp_path).find("gallery.world.test", "/").status == 404
 

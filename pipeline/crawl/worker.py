@@ -1,0 +1,48 @@
+"""One shard of data/crawl: rows of URLs as they are, rows of photos with the bytes of their pictures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import records, shards
+from pipeline.crawl import metadata, urls
+
+SCHEMAS = {"urls": records.URLS, "photos": records.PHOTOS}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of one shard; those of photos are still without their bytes."""
+
+    kind: str  # urls or photos
+    rows: Sequence[Row]
+
+
+class CrawlWorker:
+    """Writes a shard into `folder`; `body` finds the bytes of a picture by its URL."""
+
+    def __init__(self, body: Callable[[str], bytes], folder: Path) -> None:
+        self._body, self._folder = body, folder
+
+    def __call__(self, task: shards.Task) -> int:
+        """Returns the number of rows."""
+        piece: Piece = task.inputs
+        rows = [self._complete(row) for row in piece.rows] if piece.kind == "photos" else list(piece.rows)
+        schema = SCHEMAS[piece.kind]
+        table = pa.Table.from_pylist(rows, schema)
+        shards.write(shards.path_of(self._folder, piece.kind, task.key), table, schema)
+        return len(rows)
+
+    def _complete(self, row: Row) -> Row:
+        data = metadata.strip(self._body(row["url"]))
+        return {**row, "image": {"bytes": data, "path": f"{row['photo_id']}{_ending(row['url'])}"}}
+
+
+def _ending(url: str) -> str:
+    path = url.split("?")[0].lower()
+    return next((ending for ending in urls.IMAGE_ENDINGS if path.endswith(ending)), "")
