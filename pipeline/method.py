@@ -12,7 +12,6 @@ photograph than the target. Of the recognisers only A can be reached from here.
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -220,11 +219,6 @@ def find(name: str) -> tuple[type[Method], Any]:
     if variant not in module.VARIANTS:
         raise SettingsError(f"{base} has no variant {variant}{did_you_mean(variant, filter(None, module.VARIANTS))}")
     return module.METHOD, module.VARIANTS[variant]
-
-
-def source(name: str) -> Path:
-    """The file of a method, for fingerprints: pipeline/methods/<method>, without its suffix."""
-    return Path("pipeline/methods") / name.partition("-")[0]
 
 
 def as_tensors(features: Mapping[str, Floats]) -> dict[str, Tensor]:

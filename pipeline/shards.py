@@ -48,14 +48,6 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def code_version(*packages: str) -> str:
-    """A fingerprint of the Python source of packages or modules, given as paths like 'pipeline/faces'."""
-    digest = hashlib.sha256()
-    for path in sorted(_sources(packages)):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def file_fingerprint(paths: Iterable[Path]) -> str:
     """A fingerprint of files' names and bytes, for instance of a model directory."""
     digest = hashlib.sha256()
@@ -247,13 +239,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _sources(packages: Sequence[str]) -> Iterator[Path]:
-    root = Path(__file__).parent.parent
-    for package in packages:
-        path = root / package
-        yield from path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:

@@ -26,24 +26,24 @@ def stage(settings: "Settings", asked: Namespace) -> None:
     """Compute what is frozen once, then train unless these very weights exist."""
     from pipeline import actors, shards
     from pipeline.benchmark import fairness
-    from pipeline.training import cache, launch
+    from pipeline.training import cache, features, latents, launch, tasks
     from pipeline.training.plan import TrainingPlan
     from pipeline.weights import checkpoint
 
     name, models = asked.method, settings.models
     fairness.check_recognisers(models)  # before hours are spent on what no picture may be drawn with
     samples = shards.training_shards(SAMPLES)
-    photos, faces = cache.latent_tasks(samples, models), cache.feature_tasks(samples, models, name)
+    photos, faces = tasks.latent_tasks(samples, models), tasks.feature_tasks(samples, models, name)
     keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
     plan = TrainingPlan(name, models, settings.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
     if checkpoint.finished(plan.out, plan.fingerprint):
         print(f"{name} is trained already: {plan.out}")
         return
-    for make_worker, tasks, label in (
-        (partial(cache.LatentWorker, models), photos, "latents and texts"),
-        (partial(cache.FeatureWorker, models, name), faces, "references"),
+    for make_worker, todo, label in (
+        (partial(latents.LatentWorker, models), photos, "latents and texts"),
+        (partial(features.FeatureWorker, models, name), faces, "references"),
     ):
-        list(actors.map_shards(make_worker, cache.unfinished(tasks), label))
+        list(actors.map_shards(make_worker, cache.unfinished(todo), label))
     launch.launch(plan)
     print(f"{name} is trained: {plan.out}")
 

@@ -146,13 +146,6 @@ def test_a_model_directory_has_a_fingerprint_of_its_bytes(tmp_path: Path) -> Non
     assert shards.directory_fingerprint(tmp_path) != before
 
 
-def test_code_version_reads_packages_and_modules() -> None:
-    assert shards.code_version("pipeline/shards") != shards.code_version("pipeline/images")
-    assert shards.code_version("pipeline/shards", "pipeline/images") == shards.code_version(
-        "pipeline/images", "pipeline/shards"
-    )
-
-
 def test_metrics_are_sorted_and_rounded(tmp_path: Path) -> None:
     shards.write_metrics(tmp_path / "faces", {"b": 1 / 3, "a": {"kept": 2}})
     assert (tmp_path / "faces/_metrics.json").read_text() == '{\n  "a": {\n    "kept": 2\n  },\n  "b": 0.333333\n}\n'

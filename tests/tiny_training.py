@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.settings import Models, TrainSettings
 from pipeline.shards import training_shards
-from pipeline.training import cache
+from pipeline.training import features, latents, tasks
 from pipeline.training.plan import TrainingPlan
 from tests import tiny_models
 
@@ -27,11 +27,11 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
     """A plan for some steps on tiny samples below `folder`, with the cache filled."""
     samples = tiny_models.samples(folder / "samples")
     files, kept = training_shards(samples), folder / "cache"
-    photos, faces = cache.latent_tasks(files, models), cache.feature_tasks(files, models, name)
+    photos, faces = tasks.latent_tasks(files, models), tasks.feature_tasks(files, models, name)
     for task in photos:
-        cache.LatentWorker(models, kept)(task)
+        latents.LatentWorker(models, kept)(task)
     for task in faces:
-        cache.FeatureWorker(models, name, kept)(task)
+        features.FeatureWorker(models, name, kept)(task)
     values = {
         "images": 160,
         "batch": 4,

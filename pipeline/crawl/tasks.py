@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from pipeline import shards
+from pipeline.code import code_fingerprint, schema_parts
 from pipeline.crawl import urls
 from pipeline.crawl.duplicates import Choice, choose
 from pipeline.crawl.ledger import Ledger, Visit
@@ -24,11 +25,12 @@ def tasks(addresses: Sequence[Row], photos: Sequence[Row], settings: CrawlSettin
         "urls": leaves(addresses, "url_id", URLS_PER_SHARD),
         "photos": leaves(photos, "photo_id", settings.photos_per_shard),
     }
-    code = shards.code_version("pipeline/crawl/metadata")
-    return {
-        kind: [shards.Task(shards.fingerprint(str(SCHEMAS[kind]), code, rows), Piece(kind, rows)) for rows in found]
-        for kind, found in pieces.items()
-    }
+    code = code_fingerprint("pipeline.crawl.worker")
+
+    def task(kind: str, some: Sequence[Row]) -> shards.Task:
+        return shards.Task(shards.fingerprint(schema_parts(SCHEMAS[kind]), code, some), Piece(kind, some))
+
+    return {kind: [task(kind, some) for some in found] for kind, found in pieces.items()}
 
 
 def rows(found: CrawlResult, ledger: Ledger, settings: CrawlSettings) -> tuple[list[Row], list[Row]]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import plugins, shards
+from pipeline import plugins, records, shards
 from pipeline.benchmark import cases
+from pipeline.code import code_fingerprint, plugin, schema_parts
 from pipeline.errors import MissingInput
 from pipeline.evaluate.worker import ScoreTask
 from pipeline.settings import Settings, parse_reference_count
@@ -14,9 +15,6 @@ REAL = "real"
 # What is written of a shard, the last one last.
 REAL_KINDS = ("features", "faces")
 SCORE_KINDS = ("features", "found", "scores")
-CODE = ("pipeline/evaluate", "pipeline/metric", "pipeline/encoders", "pipeline/images")
-# What poses are measured with.
-POSE_CODE = ("pipeline/faces/find", "pipeline/faces/fan", "pipeline/head")
 
 
 def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
@@ -29,7 +27,8 @@ def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
         *(shards.directory_fingerprint(each) for each in _models(params)),
         params.evaluate.detector_size,
         params.evaluate.detector_threshold,
-        shards.code_version(*CODE),
+        schema_parts(records.REAL_FACES, records.FEATURES),
+        code_fingerprint("pipeline.evaluate.real"),
     )
     tasks = []
     for path in shards.paths(samples, "test"):
@@ -65,7 +64,8 @@ def score_tasks(
         cases.load_cases(samples / cases.CASES_FILE).hash,
         params.metrics,
         _pose_parts(params),
-        shards.code_version(*POSE_CODE, *(f"pipeline/metrics/{name}" for name in params.metrics)),
+        schema_parts(records.FEATURES, records.FOUND, records.SCORES),
+        code_fingerprint("pipeline.evaluate.worker", *(plugin("metrics", name) for name in params.metrics)),
     )
     shuffled, given = method not in params.bounds, _given(params, method)
     tasks = []

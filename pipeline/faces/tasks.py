@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import shards
+from pipeline import records, shards
+from pipeline.code import code_fingerprint, schema_parts
 from pipeline.settings import FacesSettings
-
-CODE = ("pipeline/faces", "pipeline/encoders/recogniser", "pipeline/images")
 
 
 def tasks(photos: Sequence[Path], settings: FacesSettings, directory: Path | str) -> list[shards.Task]:
@@ -15,7 +14,8 @@ def tasks(photos: Sequence[Path], settings: FacesSettings, directory: Path | str
     Raises:
         MissingInput: the model directory is empty or does not exist.
     """
-    parts = [settings, shards.directory_fingerprint(directory), shards.code_version(*CODE)]
+    code = code_fingerprint("pipeline.faces.worker"), schema_parts(records.faces(1))
+    parts = [settings, shards.directory_fingerprint(directory), code]
     if settings.landmarks == "face_alignment":
         parts.append(shards.directory_fingerprint(settings.landmark_weights))
     return [shards.Task(shards.fingerprint(path.name, parts), str(path)) for path in photos]

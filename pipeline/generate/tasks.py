@@ -3,17 +3,11 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pipeline import shards
+from pipeline import code, records, shards
 from pipeline.benchmark.bounds import BOUNDS
 from pipeline.benchmark.cases import CASES_FILE, load_cases
-from pipeline.method import source
 from pipeline.settings import GenerateSettings, Models, Settings, ShapesSettings, parse_reference_count
 from pipeline.weights import checkpoint
-
-CODE = (
-    "pipeline/generate", "pipeline/inference", "pipeline/backbone", "pipeline/sampler", "pipeline/weights",
-    "pipeline/encoders", "pipeline/benchmark", "pipeline/images", "pipeline/method", "pipeline/precision",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,13 +39,14 @@ def tasks(drawing: GenerationJob) -> list[shards.Task]:
         benchmark.hash,
         {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
         *(shards.directory_fingerprint(each) for each in (models.backbone, models.recogniser_a, models.image_text)),
-        shards.code_version(*CODE),
+        code.schema_parts(records.IMAGES),
     ]
-    if drawing.name not in BOUNDS:
+    trained = [] if drawing.name in BOUNDS else [code.plugin("methods", drawing.name)]
+    made_by.append(code.code_fingerprint("pipeline.generate.worker", *trained))
+    if trained:
         made_by += [
             shards.file_fingerprint([drawing.weights / checkpoint.WEIGHTS, Path(models.head)]),
             asdict(drawing.shapes),
-            shards.code_version("pipeline/head", str(source(with_reference_count(drawing.name, drawing.generate)[0]))),
         ]
     size = drawing.generate.cases_per_shard
     pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]

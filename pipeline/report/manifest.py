@@ -13,6 +13,7 @@ import pandas as pd
 from safetensors import safe_open
 
 from pipeline import licences, shards
+from pipeline.code import project_fingerprint
 from pipeline.report import charts
 from pipeline.settings import Settings
 
@@ -130,7 +131,7 @@ def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> lis
         Fact("training images seen per method", text(settings.train.images)),
         Fact("seeds", f"samples {settings.samples.seed}, train {settings.train.seed}, report {settings.report.seed}"),
         Fact("intervals", f"{settings.report.confidence:.0%}, {settings.report.draws:,} draws of people"),
-        Fact("code", f"{shards.code_version('pipeline', 'stages')} (commit {commit()})"),
+        Fact("code", f"{project_fingerprint()} (commit {commit()})"),
         Fact("data", f"{shards.fingerprint(shard_names)} ({len(shard_names)} shards)"),
     ]
 

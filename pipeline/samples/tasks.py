@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import shards
+from pipeline.code import code_fingerprint, schema_parts
 from pipeline.samples.faces import FaceTable
 from pipeline.samples.selection import Photo
 from pipeline.settings import SamplesSettings
@@ -24,7 +25,7 @@ class Piece:
 
 def tasks(photos: Sequence[Photo], faces: FaceTable, settings: SamplesSettings) -> dict[str, list[shards.Task]]:
     """The shards to make, by kind: train, validation, test and rejected."""
-    code = shards.code_version("pipeline/samples")
+    code = code_fingerprint("pipeline.samples.worker"), schema_parts(faces.schema())
     numbers = faces.numbers()
     digests = {photo.photo_id: _digest(photo, faces, numbers) for photo in photos}
     found: dict[str, list[shards.Task]] = {"train": [], "validation": [], "test": [], "rejected": []}

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import shards
+from pipeline import records, shards
+from pipeline.code import code_fingerprint, schema_parts
 from pipeline.settings import ShapesSettings
 from pipeline.shapes.faces import FaceBatch, Ints, Names
 
 
 def tasks(faces: FaceBatch, settings: ShapesSettings, head: Path) -> list[shards.Task]:
     """One task per bucket of identities. Landmarks travel with it: 544 bytes per face."""
-    code = shards.code_version("pipeline/shapes", "pipeline/head")
+    code = code_fingerprint("pipeline.shapes.worker"), schema_parts(records.shapes(1, 1))
     model = shards.file_fingerprint([head])
     bucket = buckets(faces.identity_id, settings.identities_per_shard)
     pieces = [faces.take(bucket == number) for number in np.unique(bucket)]

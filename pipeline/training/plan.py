@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import method as contract
 from pipeline import shards
+from pipeline.code import code_fingerprint, plugin
 from pipeline.settings import Models, TrainSettings
 
 
@@ -28,8 +29,7 @@ class TrainingPlan:
         _, settings = contract.find(self.method)
         shown = ("checkpoint_seconds", "preview_images")  # what changes no weight
         budget = {name: value for name, value in asdict(self.train).items() if name not in shown}
-        shared = "pipeline/training", "pipeline/sampler", "pipeline/backbone", "pipeline/method", "pipeline/precision"
-        code = shards.code_version(*shared, str(contract.source(self.method)))
+        code = code_fingerprint("pipeline.training.loop", plugin("methods", self.method))
         return shards.fingerprint(self.method, settings, budget, self.photo_keys, self.face_keys, code)
 
 

@@ -15,6 +15,7 @@ from pipeline.shards import training_shards
 from pipeline.training import cache, dataset
 from pipeline.training.batch_sampler import BucketBatchSampler
 from pipeline.training.plan import TrainingPlan
+from pipeline.training.tasks import latent_tasks
 from tests.tiny_training import make_plan
 
 STILL = Dropout(0.0, 0.0, 0.0)
@@ -142,10 +143,10 @@ def test_latents_in_the_cache_are_those_of_the_photo(
 
 
 def test_an_entry_is_there_only_when_it_is_whole(plan: TrainingPlan, tmp_path: Path) -> None:
-    tasks = cache.latent_tasks(training_shards(plan.samples), plan.models)
-    (tmp_path / f".{tasks[0].key}.writing-1").mkdir()
-    assert cache.unfinished(tasks, tmp_path) == tasks
-    assert cache.unfinished(tasks, plan.cache) == []
+    found = latent_tasks(training_shards(plan.samples), plan.models)
+    (tmp_path / f".{found[0].key}.writing-1").mkdir()
+    assert cache.unfinished(found, tmp_path) == found
+    assert cache.unfinished(found, plan.cache) == []
 
 
 def test_training_order_follows_from_photos_and_not_from_the_names_of_shards(

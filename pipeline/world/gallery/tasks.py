@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipeline import shards
+from pipeline import records, shards
+from pipeline.code import code_fingerprint, schema_parts
 from pipeline.settings import WorldSettings
 from pipeline.world import population
 from pipeline.world.gallery import plan
@@ -26,7 +27,8 @@ class Front:
 
 def tasks(world: WorldSettings) -> list[shards.Task]:
     """The shards of photographs to draw (Chunk), and last the front."""
-    code = shards.code_version("pipeline/world", "pipeline/head") + shards.file_fingerprint([population.MODEL])
+    schemas = schema_parts(records.SITE, records.TRUTH)
+    code = code_fingerprint("pipeline.world.gallery.worker"), schemas, shards.file_fingerprint([population.MODEL])
     pieces = list(shards.chunks(plan.shots(world), world.photos_per_shard))
     drawn = [
         shards.Task(shards.fingerprint((code, world.seed), number, piece), Chunk(number, tuple(piece)))

@@ -1,0 +1,53 @@
+"""What a method reads of the training photos beside latents and texts: features of faces, and control images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import method, shards
+from pipeline.backbone.batch import Reference
+from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.backbone.references import cut
+from pipeline.head.head_pose import in_photo
+from pipeline.images import Pixels, decode
+from pipeline.settings import Models
+from pipeline.training.cache import FOLDER, control_name, kept_rows, write
+
+
+class FeatureWorker:
+    """Computes what a method reads of samples shards beside latents and texts.
+
+    Features of all faces, in the order of the rows and their faces; and `control-<width>x<height>` (photos, H, W, C) of
+    the photos of each size, in the order of the rows, where the method paints one.
+    """
+
+    def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
+        self._frozen = FrozenEncoders(models)
+        self._method, _ = method.find(name)
+        self._folder = folder
+
+    def __call__(self, task: shards.Task) -> int:
+        rows = kept_rows(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
+        references = [reference for row in rows for reference in _references(row)]
+        features = self._method.encode(self._frozen, references)
+        arrays = {name: value.astype(np.float16) for name, value in features.items()}
+        if self._method.control_channels:
+            arrays |= self._control_images(rows)
+        write(task.key, arrays, self._folder)
+        return len(references)
+
+    def _control_images(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        found: dict[str, list[Pixels]] = {}
+        for row in rows:
+            people = [in_photo(face) for face in row["faces"]]
+            painted = self._method.render_control(self._frozen.head, people, (row["height"], row["width"]))
+            found.setdefault(control_name((row["width"], row["height"])), []).append(painted)
+        return {name: np.stack(control_images) for name, control_images in found.items()}
+
+
+def _references(row: Mapping[str, Any]) -> list[Reference]:
+    photo = decode(row["image"]["bytes"])
+    return [cut(photo, face) for face in row["faces"]]
