@@ -28,7 +28,7 @@ MAX_RETRY_AFTER = 120.0  # seconds; a host that wants more is left for another r
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
 REDIRECTS = {301, 302, 303, 307, 308}
 GONE = {404: "not_found", 410: "not_found", 451: "unavailable_for_legal_reasons"}
-PASSING = {408, 425, 429, 500, 502, 503, 504}
+RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 ACCEPT = {"page": "text/html", "image": "image/jpeg, image/png, image/webp", "robots": "text/plain"}
 
 
@@ -92,7 +92,7 @@ class Fetcher:
             urls.refuse_unsafe(url, self._settings.scope)
             await self._ask_robots(url)
             seen.append(url)
-            step = await self._patiently(url, kind)
+            step = await self._get_with_retries(url, kind)
             if step.location is None:
                 return step.reply
             url = urls.canonical(step.location, url) or url
@@ -139,7 +139,7 @@ class Fetcher:
     async def _follow_robots(self, url: str) -> Reply:
         for _ in range(MAX_HOPS + 1):
             urls.refuse_unsafe(url, self._settings.scope)
-            step = await self._patiently(url, "robots")
+            step = await self._get_with_retries(url, "robots")
             if step.location is None:
                 return step.reply
             url = urls.canonical(step.location, url) or url
@@ -151,7 +151,7 @@ class Fetcher:
             self._gates[host] = Gate(self._settings.requests_per_second, self._settings.connections_per_host)
         return self._gates[host]
 
-    async def _patiently(self, url: str, kind: str) -> _Step:
+    async def _get_with_retries(self, url: str, kind: str) -> _Step:
         gate = self._gate(url)
         for attempt in range(self._settings.retries + 1):
             if gate.broken:
@@ -165,10 +165,10 @@ class Fetcher:
                 gate.answered() if refusal.status else gate.unanswered()
                 if refusal.permanent or attempt == self._settings.retries:
                     raise
-                await self._hold_off(gate, url, attempt, refusal)
+                await self._backoff(gate, url, attempt, refusal)
         raise AssertionError("the loop returns or raises")
 
-    async def _hold_off(self, gate: Gate, url: str, attempt: int, refusal: Refused) -> None:
+    async def _backoff(self, gate: Gate, url: str, attempt: int, refusal: Refused) -> None:
         if refusal.retry_after is None:
             # Full jitter, seeded by the URL: hosts are not hit in step, and a run can be repeated.
             longest = min(MAX_BACKOFF, FIRST_BACKOFF * 2**attempt)
@@ -216,7 +216,7 @@ class Fetcher:
 def _refuse_status(status: int, retry_after: str | None) -> None:
     if status == 200:
         return
-    if status in PASSING:
+    if status in RETRYABLE:
         seconds = _seconds(retry_after) if retry_after else None
         reason = "busy" if status in (429, 503) else "server_error"
         raise Refused(reason, f"status {status}", permanent=False, status=status, retry_after=seconds)

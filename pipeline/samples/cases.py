@@ -20,7 +20,7 @@ from pipeline.settings import SamplesSettings, Settings
 
 KIND = "references"
 # Layouts are drawn from so many photos per number of people; more would change nothing but the time it takes.
-DONORS = 500
+MOST_LAYOUTS = 500
 POSE = ["box", "yaw", "pitch", "roll", "scale", "translation", "expression"]
 
 
@@ -59,17 +59,17 @@ def reference_rows(photos: Sequence[Photo], faces: FaceTable, settings: SamplesS
     """Rows of records.REFERENCES for everybody in a sample, by split, person and rank."""
     found = sorted(
         (
-            (photo.split or "", portrait)
+            (photo.split or "", candidate)
             for photo in photos
             if not photo.reject
-            for portrait in _portraits(photo, faces)
+            for candidate in _candidates(photo, faces)
         ),
         key=lambda pair: (pair[0], pair[1].identity_id, pair[1].face_id),
     )
     return [
         row
         for (split, _), members in groupby(found, key=lambda pair: (pair[0], pair[1].identity_id))
-        for row in references.rows([portrait for _, portrait in members], split, settings.references)
+        for row in references.rows([candidate for _, candidate in members], split, settings.references)
     ]
 
 
@@ -97,12 +97,12 @@ def cases(
     settings: SamplesSettings,
 ) -> Benchmark:
     """The benchmark with these people; without enough photos of others to take layouts from it has no case."""
-    donors, priors = _donors(photos, faces, "test"), _donors(photos, faces, "train")
+    sources, priors = _layout_sources(photos, faces, "test"), _layout_sources(photos, faces, "train")
     casts = {count: number for count, number in enumerate(settings.cases, start=1) if number}
-    return build_cases(wanted, people, donors, priors, head, casts, settings.seeds)
+    return build_cases(wanted, people, sources, priors, head, casts, settings.seeds)
 
 
-def _portraits(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
+def _candidates(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
     here = faces.rows_of(photo.photo_id)
     table = faces.table.slice(here.start, here.stop - here.start)
     rows = table.select(["face_id", "photo_id", "identity_id", "quality", "box", "yaw", "pitch"]).to_pylist()
@@ -121,16 +121,16 @@ def _portraits(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
     ]
 
 
-def _donors(photos: Sequence[Photo], faces: FaceTable, split: str) -> list[LayoutSource]:
+def _layout_sources(photos: Sequence[Photo], faces: FaceTable, split: str) -> list[LayoutSource]:
     # Photo ids are hashes of content: their order is random and yet the same in every run.
     kept = sorted((photo for photo in photos if not photo.reject and photo.split == split), key=lambda p: p.photo_id)
     by_count: dict[int, list[Photo]] = {}
     for photo in kept:
         by_count.setdefault(len(photo.identity_ids), []).append(photo)
-    return [_donor(photo, faces) for _, found in sorted(by_count.items()) for photo in found[:DONORS]]
+    return [_layout_source(photo, faces) for _, found in sorted(by_count.items()) for photo in found[:MOST_LAYOUTS]]
 
 
-def _donor(photo: Photo, faces: FaceTable) -> LayoutSource:
+def _layout_source(photo: Photo, faces: FaceTable) -> LayoutSource:
     here = faces.rows_of(photo.photo_id)
     rows = faces.table.slice(here.start, here.stop - here.start).select(POSE).to_pylist()
     poses = tuple(

@@ -20,7 +20,7 @@ NUMBERS = ["yaw", "pitch", "roll", "scale"]
 class FaceTable:
     """The faces of all photos, sorted by photo and from left to right.
 
-    Columns: FROM_FACES, `identity_id`, FROM_SHAPES, and `trouble`: why the face can be in no sample, else null.
+    Columns: FROM_FACES, `identity_id`, FROM_SHAPES, and `reject_reason`: why the face can be in no sample, else null.
     """
 
     def __init__(self, data: Path) -> None:
@@ -34,7 +34,7 @@ class FaceTable:
         self.table = faces.append_column("identity_id", identity_id)
         for name in FROM_SHAPES:
             self.table = self.table.append_column(name, fitted[name])
-        self.table = self.table.append_column("trouble", _reject_reason(faces, identity_id, fitted))
+        self.table = self.table.append_column("reject_reason", _reject_reason(faces, identity_id, fitted))
         self.table = self.table.combine_chunks()
         self._rows = _slices(faces["photo_id"])
 

@@ -26,33 +26,33 @@ class ReferenceCandidate:
     alone: bool  # nobody else is in the photo
 
 
-def rank(portraits: Sequence[ReferenceCandidate]) -> list[ReferenceCandidate]:
+def rank(candidates: Sequence[ReferenceCandidate]) -> list[ReferenceCandidate]:
     """A person's photos, best first: the best one, then each time good quality in a pose that is not there yet."""
-    left = sorted(portraits, key=lambda portrait: portrait.face_id)
+    left = sorted(candidates, key=lambda candidate: candidate.face_id)
     ranked: list[ReferenceCandidate] = []
     while left:
-        best = max(left, key=lambda portrait: _worth(portrait, ranked))
+        best = max(left, key=lambda candidate: _worth(candidate, ranked))
         ranked.append(best)
         left.remove(best)
     return ranked
 
 
-def rows(portraits: Sequence[ReferenceCandidate], split: str, references: int) -> list[dict[str, Any]]:
+def rows(candidates: Sequence[ReferenceCandidate], split: str, references: int) -> list[dict[str, Any]]:
     """Rows of records.REFERENCES for one person. Nothing is held out of the training split.
 
     Elsewhere at most half of the photos are references, so that there are always photos to score against.
     """
-    given = len(portraits) if split == "train" else min(references, len(portraits) // 2)
+    given = len(candidates) if split == "train" else min(references, len(candidates) // 2)
     return [
         {
-            "identity_id": portrait.identity_id,
+            "identity_id": candidate.identity_id,
             "split": split,
-            "face_id": portrait.face_id,
-            "photo_id": portrait.photo_id,
+            "face_id": candidate.face_id,
+            "photo_id": candidate.photo_id,
             "rank": place,
             "held_out": place >= given,
         }
-        for place, portrait in enumerate(rank(portraits))
+        for place, candidate in enumerate(rank(candidates))
     ]
 
 
@@ -70,8 +70,8 @@ def person(identity_id: str, found: Sequence[dict[str, Any]]) -> Person | None:
     return Person(identity_id, references, held_out[1:], held_out[0])
 
 
-def _worth(portrait: ReferenceCandidate, ranked: Sequence[ReferenceCandidate]) -> float:
-    turns = [np.hypot(portrait.yaw - other.yaw, portrait.pitch - other.pitch) for other in ranked]
+def _worth(candidate: ReferenceCandidate, ranked: Sequence[ReferenceCandidate]) -> float:
+    turns = [np.hypot(candidate.yaw - other.yaw, candidate.pitch - other.pitch) for other in ranked]
     novelty = min(turns, default=0.0) / DEGREES_PER_GRADE
     # Small faces carry less than their quality says; 112 pixels are what a recogniser looks at.
-    return portrait.quality * min(portrait.pixels / 112.0, 1.0) ** 0.5 + 0.1 * portrait.alone + min(novelty, 0.5)
+    return candidate.quality * min(candidate.pixels / 112.0, 1.0) ** 0.5 + 0.1 * candidate.alone + min(novelty, 0.5)

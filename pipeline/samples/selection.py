@@ -79,7 +79,7 @@ def _photo(row: dict, path: str, faces: FaceTable) -> Photo:
     here = faces.rows_of(row["photo_id"])
     found = faces.table.slice(here.start, here.stop - here.start)
     names = [name for name in found["identity_id"].to_pylist() if name is not None]
-    troubles = [trouble for trouble in found["trouble"].to_pylist() if trouble is not None]
-    reject = troubles[0] if troubles else "same_person_twice" if len(set(names)) < len(names) else None
+    reasons = [reason for reason in found["reject_reason"].to_pylist() if reason is not None]
+    reject = reasons[0] if reasons else "same_person_twice" if len(set(names)) < len(names) else None
     caption = captions.clean(row["caption"], len(found))
     return Photo(row["photo_id"], path, row["width"], row["height"], caption, tuple(names), None, reject)

@@ -312,7 +312,7 @@ def test_nobody_listening_is_unreachable() -> None:
 def test_an_unknown_name_is_unreachable() -> None:
     async def run() -> None:
         async with Fetcher(make_settings(retries=0), {}) as fetcher:
-            await fetcher._patiently("http://a.invalid/x", "image")
+            await fetcher._get_with_retries("http://a.invalid/x", "image")
 
     with pytest.raises(Refused) as caught:
         asyncio.run(run())
