@@ -101,7 +101,7 @@ def test_a_picture_that_is_not_finite_is_a_failure(
     def broken(backbone: object, method: object, batch: Batch, seeds: list[int], *_: object) -> torch.Tensor:
         return torch.full((len(seeds), 3, 64, 64), torch.nan)
 
-    monkeypatch.setattr(drawing_worker.sample, "draw", broken)
+    monkeypatch.setattr(drawing_worker.sampler, "sample", broken)
     rows = draw(drawing(project, models, "no_id", tmp_path))
     assert {row["reject"] for row in rows} == {"the drawn picture is not finite"}
 
@@ -110,13 +110,13 @@ def test_layouts_are_given_in_their_protocol_alone(
     project: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Batch] = []
-    real = drawing_worker.sample.draw
+    real = drawing_worker.sampler.sample
 
     def draw_and_look(backbone: object, method: object, batch: Batch, *rest: object) -> torch.Tensor:
         seen.append(batch)
         return real(backbone, method, batch, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(drawing_worker.sample, "draw", draw_and_look)
+    monkeypatch.setattr(drawing_worker.sampler, "sample", draw_and_look)
     draw(drawing(project, models, "uniportrait", tmp_path / "free", protocols=("free",)))
     assert all(batch.places is None and batch.masks is None for batch in seen)
     seen.clear()
@@ -137,7 +137,7 @@ def test_pictures_are_drawn_as_the_settings_say(
         asked.append(how)
         return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
 
-    monkeypatch.setattr(drawing_worker.sample, "draw", look)
+    monkeypatch.setattr(drawing_worker.sampler, "sample", look)
     for half in (False, True):
         draw(drawing(project, models, "uniportrait", tmp_path / str(half), half=half, eta=0.3))
     assert set(asked) == {SamplerSettings(2, 2.0, 0.3, False), SamplerSettings(2, 2.0, 0.3, True)}
