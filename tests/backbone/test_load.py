@@ -74,3 +74,24 @@ def test_noise_and_target_by_hand(models: Models, kind: str, target: float) -> N
     latents, noise, times = torch.full((1, 4, 2, 2), 1.0), torch.full((1, 4, 2, 2), 2.0), torch.tensor([0])
     assert torch.allclose(backbone.noisy(latents, noise, times), torch.tensor(2.2))
     assert torch.allclose(backbone.target(latents, noise, times), torch.tensor(target))
+
+
+def test_moments_and_pictures_are_scaled_both_ways(models: Models) -> None:
+    """Latents are 0.18215 times what the autoencoder calls them (Rombach et al. 2022), their deviation too."""
+    backbone = load.load(models.backbone)
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found, (mean, deviation) = backbone.vae.encode(pixels).latent_dist, backbone.encode(pixels)
+    assert torch.allclose(mean, 0.18215 * found.mean)
+    assert torch.allclose(deviation, 0.18215 * found.std)
+    assert torch.allclose(backbone.pixels(0.18215 * found.mean), backbone.vae.decode(found.mean).sample, atol=1e-5)
+
+
+def test_sdxl_is_told_the_pictures_size_and_that_nothing_is_cropped(any_models: Models) -> None:
+    """Original size, upper left corner of the crop and wanted size, height before width (Podell et al. 2023, 2.2)."""
+    backbone = load.load(any_models.backbone)
+    told = backbone.added(backbone.encode_text(["a of b"]), torch.zeros(2, 4, 8, 16))
+    if "sdxl" not in Path(any_models.backbone).parent.name:
+        assert told is None
+    else:
+        assert told is not None
+        assert told["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]] * 2
