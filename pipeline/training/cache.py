@@ -5,8 +5,10 @@ name and renamed. Entries are memory-mapped, so that all ranks of a machine shar
 same for all methods; features are a method's own.
 """
 
+import contextlib
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from pipeline import shards
 from pipeline.errors import storage_error
 
 FOLDER = Path(".work/training")
+ABANDONED = 6 * 3600  # seconds after which a half-written entry is a killed writer's
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -58,6 +61,7 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
     temporary = folder / f".{key}{shards.TEMPORARY}-{os.getpid()}"
     if entry_path(key, folder).exists():  # another run made it meanwhile
         return
+    _remove_leftovers(folder)
     try:
         temporary.mkdir(parents=True)
         for name, value in arrays.items():
@@ -66,3 +70,11 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise storage_error(error) or error from error
+
+
+def _remove_leftovers(folder: Path) -> None:
+    # Another run may be writing here now; nobody writes an entry, which is computed by then, for hours.
+    for path in folder.glob(f".*{shards.TEMPORARY}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                shutil.rmtree(path)

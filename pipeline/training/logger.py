@@ -12,6 +12,7 @@ from typing import Any
 
 from dvclive import Live
 
+from pipeline import shards
 from pipeline.images import Pixels
 
 EVERY = 20  # steps per line
@@ -89,9 +90,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _write(path: Path, lines: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for line in lines for name in line))
-    temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("w", newline="") as stream:
+    with shards.replacing(path) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    temporary.replace(path)

@@ -5,7 +5,6 @@ what, how; measured times and memory lie in _metrics.json beside it.
 """
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from pipeline import licences, shards
 from pipeline import method as contract
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
-from pipeline.errors import MissingInput, ShardError, storage_error
+from pipeline.errors import MissingInput, ShardError, StorageError
 from pipeline.method import Method
 from pipeline.settings import Models, TrainSettings
 
@@ -146,10 +145,8 @@ def describe_parts(method: Method, name: str, fingerprint: str, models: Models) 
 def save(folder: Path, method: Method, card: Mapping[str, Any]) -> None:
     """Write the weights, then the card: a card means that training is finished."""
     _write(folder / WEIGHTS, method.state_dict(), dict(card))
-    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
-    temporary = folder / f".{CARD}{shards.TEMPORARY}"
-    temporary.write_text(text)
-    os.replace(temporary, folder / CARD)
+    with shards.replacing(folder / CARD) as temporary:
+        temporary.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
 
 
 def finished(folder: Path, fingerprint: str) -> bool:
@@ -206,12 +203,9 @@ def _settings(name: str, values: Mapping[str, Any]) -> Any:
 
 def _write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     # One metadata key: the order of several is not fixed, and equal runs shall give equal bytes.
-    temporary = path.with_name(f".{path.name}{shards.TEMPORARY}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, metadata={"card": json.dumps(about, sort_keys=True)})
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error) or error from error
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with shards.replacing(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={"card": json.dumps(about, sort_keys=True)})
+        except SafetensorError as error:  # how safetensors says that the disk is full
+            raise StorageError(f"cannot write {path} ({error}): free some space and run again") from error

@@ -1,6 +1,8 @@
 """Order, references and drops of training photos."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +149,14 @@ def test_an_entry_is_there_only_when_it_is_whole(plan: TrainingPlan, tmp_path: P
     (tmp_path / f".{found[0].key}.writing-1").mkdir()
     assert cache.unfinished(found, tmp_path) == found
     assert cache.unfinished(found, plan.cache) == []
+
+
+def test_entries_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    for name, age in ((".old.writing-1", cache.ABANDONED + 60), (".new.writing-2", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    cache.write("key", {"a": np.zeros(3)}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new.writing-2", "key"]
 
 
 def test_training_order_follows_from_photos_and_not_from_the_names_of_shards(

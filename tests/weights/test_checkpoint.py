@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from pipeline import shards
 from pipeline.backbone import load
 from pipeline.backbone.frozen import FrozenEncoders
-from pipeline.errors import MissingInput, ShardError
+from pipeline.errors import MissingInput, ShardError, StorageError
 from pipeline.method import Method
 from pipeline.settings import Models, TrainSettings
 from pipeline.weights import checkpoint
@@ -58,6 +59,18 @@ def test_weights_with_a_setting_that_is_no_more_are_one_clear_sentence(tmp_path:
     checkpoint.save(tmp_path, method, card | {"settings": card["settings"] | {"old_name": 1}})
     with pytest.raises(MissingInput, match="uniportrait has no setting old_name: the weights are of another code"):
         checkpoint.load(tmp_path, load.load(models.backbone))
+
+
+def test_weights_on_a_full_disk_are_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    state = checkpoint.TrainingState({}, {}, 0, 0, 0.0)
+    with pytest.raises(StorageError, match="No space left on device"):
+        checkpoint.Checkpoint(tmp_path / "c.safetensors", "mine").write(state)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
