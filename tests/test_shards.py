@@ -1,5 +1,7 @@
 import errno
+import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from pipeline import images, records, shards
 from pipeline.errors import MissingInput, ShardError, StorageError
 
-SCHEMA = pa.schema([("name", pa.string()), ("image", records.IMAGE)], metadata=records.HUGGINGFACE)
+SCHEMA = records.table("pictures", ("name", pa.string(), "its name"), ("image", records.IMAGE, "a picture"))
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_pandas_opens_a_shard(tmp_path: Path, table: pa.Table) -> None:
 def test_hugging_face_sees_a_picture(tmp_path: Path, table: pa.Table) -> None:
     shards.write(tmp_path / "x.parquet", table, SCHEMA)
     metadata = pa.parquet.read_schema(tmp_path / "x.parquet").metadata
-    assert metadata[b"huggingface"] == records.HUGGINGFACE[b"huggingface"]
+    assert json.loads(metadata[b"huggingface"]) == {"info": {"features": {"image": {"_type": "Image"}}}}
 
 
 def test_picture_bytes_are_not_compressed_again_and_the_rest_is(tmp_path: Path, table: pa.Table) -> None:
@@ -149,3 +151,16 @@ def test_a_model_directory_has_a_fingerprint_of_its_bytes(tmp_path: Path) -> Non
 def test_metrics_are_sorted_and_rounded(tmp_path: Path) -> None:
     shards.write_metrics(tmp_path / "faces", {"b": 1 / 3, "a": {"kept": 2}})
     assert (tmp_path / "faces/_metrics.json").read_text() == '{\n  "a": {\n    "kept": 2\n  },\n  "b": 0.333333\n}\n'
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_a_file_has_the_mode_of_any_new_file(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        with shards.replacing(tmp_path / "deep" / "weights") as temporary:
+            temporary.unlink()
+            os.close(os.open(temporary, os.O_CREAT, 0o600))  # as safetensors makes its files
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "deep" / "weights").stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == 0o777 & ~mask

@@ -31,9 +31,7 @@ def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path)
             f"like {asked.cases[0].case_id}.png"
         )
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
-    task = shards.Task(
-        shards.fingerprint(name, protocol, asked.hash, [row["image"]["path"] for row in rows], _bytes(rows)), None
-    )
+    task = shards.Task(shards.fingerprint(name, protocol, asked.hash, [_content(row) for row in rows]), None)
     kept = [task, *_of_another_protocol(out / name, protocol, asked.hash)]
     shards.write(shards.path_of(out / name, "images", task.key), table, records.IMAGES)
     shards.remove_stale(out / name, "images", kept)
@@ -53,20 +51,21 @@ def _of_another_protocol(folder: Path, protocol: str, benchmark: str) -> list[sh
 def _row(folder: Path, case: Case) -> dict[str, Any]:
     paths = [folder / f"{case.case_id}{suffix}" for suffix in SUFFIXES]
     path = next((path for path in paths if path.is_file()), paths[0])
-    row = {"case_id": case.case_id, "width": 0, "height": 0}
-    image = {"bytes": b"", "path": path.name}
+    row = {"case_id": case.case_id, "width": 0, "height": 0, "image": None}
     if not path.is_file():
-        return {**row, "image": image, "reject": NO_FILE}
+        return {**row, "reject": NO_FILE}
     try:
         pixels = decode(path.read_bytes())
     except BadImage as error:
-        return {**row, "image": image, "reject": f"bad_image: {error}"}
+        return {**row, "reject": f"bad_image: {error}"}
     height, width = pixels.shape[:2]
     if (width, height) != (case.width, case.height):
         wrong = f"size: {width} x {height} pixels, the case asks for {case.width} x {case.height}"
-        return {**row, "image": image, "reject": wrong}
-    return {**row, "width": width, "height": height, "image": {**image, "bytes": encode_png(pixels)}, "reject": None}
+        return {**row, "reject": wrong}
+    image = {"bytes": encode_png(pixels), "path": path.name}
+    return {**row, "width": width, "height": height, "image": image, "reject": None}
 
 
-def _bytes(rows: list[dict]) -> str:
-    return shards.fingerprint([shards.fingerprint(row["image"]["bytes"].hex()) for row in rows])
+def _content(row: dict[str, Any]) -> str:
+    image = (row["image"]["path"], row["image"]["bytes"].hex()) if row["image"] else None
+    return shards.fingerprint(row["reject"], image)

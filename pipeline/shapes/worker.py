@@ -77,7 +77,8 @@ class ShapeWorker:
 def schema(head: Head) -> pa.Schema:
     """The schema of data/shapes for a head; the head's name and licence stand in its metadata."""
     card = {"name": head.name, "version": head.version, "licence": head.licence, "unit": head.unit}
-    return records.shapes(len(head.identity), len(head.expression)).with_metadata({b"head": json.dumps(card).encode()})
+    known = records.shapes(len(head.identity), len(head.expression))
+    return known.with_metadata({**known.metadata, b"head": json.dumps(card).encode()})
 
 
 def photos(crawl: Path, wanted: set[str]) -> Iterator[tuple[str, images.Pixels]]:

@@ -67,7 +67,7 @@ def test_pandas_and_hugging_face_read_them(written: Path) -> None:
     frame = pd.read_parquet(path)
     image = Image.open(io.BytesIO(frame["image"].iloc[0]["bytes"]))
     assert image.size == (frame["width"].iloc[0], frame["height"].iloc[0])
-    assert pq.read_schema(path).metadata[b"huggingface"] == records.HUGGINGFACE[b"huggingface"]
+    assert pq.read_schema(path).metadata[b"huggingface"] == records.PHOTOS.metadata[b"huggingface"]
 
 
 def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen: SamplesSettings) -> None:
