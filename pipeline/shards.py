@@ -100,6 +100,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         _flush(temporary)
         os.replace(temporary, where)
     except OSError as error:
+        error.filename = error.filename or str(where)  # a write that fails does not know where
         raise storage_error(error) or error from error
     finally:
         with contextlib.suppress(OSError):
