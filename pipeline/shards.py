@@ -243,6 +243,9 @@ def _plain(value: Any) -> Any:
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:
+    if not table.num_rows:  # no row group at all: Hugging Face's reader fails on one without rows
+        pq.ParquetWriter(path, table.schema).close()
+        return
     pq.write_table(
         table,
         path,

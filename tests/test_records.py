@@ -52,11 +52,11 @@ def value(kind: pa.DataType) -> Any:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder per schema: two shards, a full row in each and a row of nulls in one; metrics beside them."""
+    """A folder per schema: a shard of one row, one with a row of nulls too, one without rows; metrics beside them."""
     folder = tmp_path_factory.mktemp("data")
     for name, schema in SCHEMAS.items():
         full = {field.name: value(field.type) for field in schema}
-        for key, rows in {"a": [full], "b": [full, dict.fromkeys(schema.names)]}.items():
+        for key, rows in {"a": [full], "b": [full, dict.fromkeys(schema.names)], "c": []}.items():
             shards.write(shards.path_of(folder, name, key), pa.Table.from_pylist(rows, schema), schema)
     shards.write_metrics(folder, {"rows": 3})
     return folder
