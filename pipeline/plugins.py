@@ -1,6 +1,7 @@
-"""Plug-ins are files: a method is a file in pipeline/methods/, a metric a file in pipeline/metrics/.
+"""Plug-ins are files, or folders: a method is one in pipeline/methods/, a metric one in pipeline/metrics/.
 
-The file name is the registry key, so there is no list to keep in step.
+Its name is the registry key, so there is no list to keep in step. A folder is a package: what is asked for (`METHOD`,
+`CARDS` and the like) stands in its `__init__.py`, and its files import each other and no other plug-in.
 """
 
 import importlib
@@ -11,21 +12,21 @@ from pipeline.errors import SettingsError, did_you_mean
 
 
 def names(folder: str) -> list[str]:
-    """The plug-ins in pipeline/<folder>/, sorted; files that begin with an underscore are not plug-ins."""
+    """The plug-ins in pipeline/<folder>/, sorted; names that begin with an underscore are not plug-ins."""
     package = importlib.import_module(f"pipeline.{folder}")
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
 def having(folder: str, name: str) -> list[str]:
-    """The plug-ins whose file has something of a name that is not everybody's."""
+    """The plug-ins that have something of a name which not all have, like `RELEASED`."""
     return [each for each in names(folder) if hasattr(load(folder, each), name)]
 
 
 def load(folder: str, name: str) -> ModuleType:
-    """Import pipeline/<folder>/<name>.py.
+    """Import pipeline/<folder>/<name>.py or the folder pipeline/<folder>/<name>/.
 
     Raises:
-        SettingsError: there is no such file; the message names the closest one that exists.
+        SettingsError: there is neither; the message names the closest one that exists.
     """
     known = names(folder)
     if name not in known:

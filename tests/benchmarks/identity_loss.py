@@ -37,7 +37,8 @@ from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.people import UNIT
 from pipeline.method import NoisyBatch, trainable
-from pipeline.methods.group_portrait import LATENT_SIDE, GroupPortrait, Settings
+from pipeline.methods.group_portrait import GroupPortrait, Settings
+from pipeline.methods.group_portrait.latent_id import LATENT_SIDE
 from pipeline.precision import autocast
 from pipeline.training.loop import peak_memory_mb
 from pipeline.training.optimiser import BETAS, Gradients

@@ -18,12 +18,9 @@ from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
 from pipeline.head.maps import draw_head, normal_map, pncc_map
 from pipeline.head.people import UNIT, people_masks
 from pipeline.method import ModelOutput, NoisyBatch
-from pipeline.methods.group_portrait import (
-    LATENT_SIDE,
-    GroupPortrait,
-    LatentId,
-    mask_loss,
-)
+from pipeline.methods.group_portrait import GroupPortrait
+from pipeline.methods.group_portrait.attention import mask_loss
+from pipeline.methods.group_portrait.latent_id import LATENT_SIDE, LatentId
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
 from tests import tiny_models

@@ -13,19 +13,9 @@ from pipeline.backbone.batch import Batch, Condition, People, Reference, collate
 from pipeline.backbone.decoupled import IdCondition, mask_shares
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import attention_modules
-from pipeline.methods.uniportrait import (
-    VARIANTS,
-    IdEmbedding,
-    Keep,
-    Router,
-    Settings,
-    UniPortrait,
-    allot,
-    gather,
-    interpolate,
-    of_present,
-    routing_loss,
-)
+from pipeline.methods.uniportrait import VARIANTS, Settings, UniPortrait, interpolate
+from pipeline.methods.uniportrait.embedding import IdEmbedding, Keep
+from pipeline.methods.uniportrait.routing import Router, allot, gather, of_present, routing_loss
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
 from tests import tiny_models

@@ -25,28 +25,18 @@ ID tokens are relative to those of no reference, and keys and values learn slowe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.backbone.align import aligned
 from pipeline.backbone.batch import Batch, Condition, Reference
-from pipeline.backbone.decoupled import IdBranch, IdCondition
+from pipeline.backbone.decoupled import IdCondition
 from pipeline.backbone.frozen import Features, FrozenEncoders
-from pipeline.backbone.inject import (
-    AttentionLayer,
-    AttentionSpec,
-    attend,
-    attention_layers,
-    attention_modules,
-    merge_heads,
-    split_heads,
-    token_bias,
-)
+from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null
@@ -59,8 +49,9 @@ from pipeline.head.people import MOST, as_channel, draw_people, people_masks
 from pipeline.head.raster import Buffers
 from pipeline.images import Pixels
 from pipeline.method import Method, ModelOutput, NoisyBatch, Phase
+from pipeline.methods.group_portrait.attention import MaskAttention, mask_loss
+from pipeline.methods.group_portrait.latent_id import LATENT_SIDE, LatentId
 
-LATENT_SIDE = 28  # of an aligned face of latents
 DISTIL_RATE = 0.08  # of the learning rate, for LatentID
 GROUP_RATE = 0.2  # of the rates of the second stage, in the third: at full rates single faces were unlearned again
 NOISE = 0.3  # most noise on the latents that LatentID learns from, in spreads of the latents
@@ -92,93 +83,6 @@ VARIANTS = {
     "no_controller": Settings(controller=False),
     "no_mask_attention": Settings(mask=0.0, confined=False),
 }
-
-
-class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which they change by nothing at first.
-
-    Normalised before each convolution (He et al., arXiv 1603.05027), by groups, so that ranks need not agree on
-    statistics. Normalised after it, 4,000 faces taught a third as much (cosine to recogniser A's embedding of unseen
-    people 0.14 against 0.33).
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Sequential(nn.GroupNorm(8, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, stride, 1))
-        self.second = nn.Sequential(nn.GroupNorm(8, outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, 1, 1))
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride)
-        nn.init.zeros_(cast(Tensor, self.second[-1].weight))
-
-    def forward(self, states: Tensor) -> Tensor:
-        return self.shortcut(states) + self.second(self.first(states))
-
-
-class LatentId(nn.Module):
-    """The recogniser on latents: aligned faces (F, C, 28, 28) to a map (F, W, 7, 7) and an embedding (F, D)."""
-
-    def __init__(self, channels: int, widths: tuple[int, int], dimension: int) -> None:
-        super().__init__()
-        fine, coarse = widths
-        self.stem = nn.Conv2d(channels, fine, 3, 2, 1)
-        self.stages = nn.Sequential(
-            Block(fine, fine, 1), Block(fine, fine, 1), Block(fine, coarse, 2), Block(coarse, coarse, 1)
-        )
-        self.norm = nn.GroupNorm(8, coarse)
-        self.head = nn.Linear(coarse * (LATENT_SIDE // 4) ** 2, dimension)
-
-    def features(self, faces: Tensor) -> Tensor:
-        """The last map."""
-        return self.norm(self.stages(self.stem(faces)))
-
-    def forward(self, faces: Tensor) -> Tensor:
-        """Embeddings (F, D), not of unit length."""
-        return self.head(self.features(faces).flatten(1))
-
-
-class MaskedBranch(IdBranch):
-    """The people's branch: one softmax over everybody's tokens and over nobody."""
-
-    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
-        super().__init__(site, attn)
-        self.nobody = nn.Parameter(torch.zeros(self.key.out_features))  # its key; its value is zero
-
-    def forward(self, query: Tensor, faces: IdCondition, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """What people add (B, heads, L, d), and each person's share (B, N, L) of the attention, the mean over heads.
-
-        `bias` is (B, 1, L or 1, N * T).
-        """
-        tokens = faces.tokens.flatten(1, 2)
-        key, value = (split_heads(part(tokens), self.heads) for part in (self.key, self.value))
-        nobody = split_heads(self.nobody[None, None], self.heads).expand(len(key), -1, -1, -1).to(key.dtype)
-        logits = query * query.shape[-1] ** -0.5 @ torch.cat([key, nobody], dim=2).transpose(-1, -2)
-        shares = (logits + F.pad(bias, (0, 1))).softmax(-1)[..., :-1]  # (B, heads, L, N * T)
-        each = shares.mean(1).unflatten(-1, faces.tokens.shape[1:3]).sum(-1).transpose(1, 2)
-        return shares @ value, each
-
-
-class MaskAttention(AttentionLayer):
-    """One cross-attention layer with the people's branch; it leaves their shares of the attention."""
-
-    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
-        super().__init__()
-        self.branch = MaskedBranch(site, attn)
-
-    def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
-        """(B, L, C), as AttentionLayer says."""
-        assert context is not None
-        query, key, value = (
-            split_heads(part(states), attn.heads)
-            for part, states in ((attn.to_q, hidden), (attn.to_k, context), (attn.to_v, context))
-        )
-        faces: IdCondition = self.attention_state.faces
-        # Attention is confined in drawing only; in training the mask loss teaches where to look.
-        everywhere = faces.readable.flatten(1, 2)
-        readable = everywhere if self.training else faces.readable_at(self.attention_state.grid(hidden.shape[1]))
-        people, shares = self.branch(query, faces, token_bias(readable, hidden.dtype))
-        if self.training:
-            self.attention_state.maps.append(shares)
-        out = attend(query, key, value) + faces.scale * people
-        return attn.to_out[1](attn.to_out[0](merge_heads(out)))
 
 
 class GroupPortrait(Method):
@@ -334,12 +238,6 @@ class GroupPortrait(Method):
 
 
 METHOD = GroupPortrait
-
-
-def mask_loss(shares: Tensor, masks: Tensor, present: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Squared distance of the attention's shares (B, N, L) to masks (B, N, H, W), the mean over the people (B, N)."""
-    wanted = F.adaptive_avg_pool2d(masks, grid).flatten(2)
-    return (shares - wanted).square().mean(2)[present].mean()
 
 
 def _noised(latents: Tensor) -> Tensor:
