@@ -1,8 +1,11 @@
 """The contract: what one paper adds to the shared backbone, and what it may read.
 
-A method is a file in pipeline/methods/ with a frozen dataclass of settings, a subclass of `Method`, and two names:
-`METHOD` (the class) and `VARIANTS` (name -> settings; "" is the published form, the others are ablations). A run names
-`<method>` or `<method>-<variant>`, so that an ablation is a setting and never a copy.
+A method is a file in pipeline/methods/, or a folder of its own there, with a frozen dataclass of settings, a subclass
+of `Method`, and two names: `METHOD` (the class) and `VARIANTS` (name -> settings; "" is the full form, the others are
+ablations). A run names `<method>` or `<method>-<variant>`, so that an ablation is a setting and never a copy. Beside
+them may stand `CLAIMS` (what follows the hyphen -> what the paper claims of that ablation), `RELEASED` (published
+weights, pipeline/weights/convert.py) and `interpolate` (pipeline/inference/interpolation.py). All that the rest of the
+project knows of a method is there: no list elsewhere names methods but the profiles, which say what a run trains.
 
 Fairness is not a method's business: the photos and their order, the budget (training images seen, summed over the
 phases), the backbone, recogniser A, noise and seeds come from the shared loop, and a reference is always another
@@ -12,6 +15,7 @@ photograph than the target. Of the recognisers only A can be reached from here.
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -47,8 +51,36 @@ class Phase:
     share: float  # of the budget of training images
     people: tuple[int, int]  # fewest and most people in its photos
     rates: Mapping[str, float]  # pattern of trainable parameters' names -> factor of the learning rate
+    losses: tuple[str, ...] = ("diffusion",)  # names of the terms that `objective` gives in it, which are summed
     references: int = 4  # most per person; a step shows from one of them to all
     dropout: Dropout = field(default_factory=Dropout)
+
+
+class Placing(StrEnum):
+    """What tells a method's layers whose place a position of the image is, where somebody says."""
+
+    NOTHING = "nothing"  # people are words of the caption, or there are none: no layer tells places apart
+    MASKS = "masks"  # `Batch.masks` does, which become `IdCondition.masks`; without them the method may route by itself
+    CONTROL_IMAGE = "control_image"  # its last channel numbers people, up to `most_people` of them
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says of an ablation: the full form is better by a metric.
+
+    The size of a difference depends on recogniser, backbone and training, so it is its direction that is tested.
+    """
+
+    people: int  # of the cell that tests it
+    metric: str  # name of a metric's card
+    source: str  # where the paper says so
+    figure: str = ""  # full -> ablated, as the paper prints it; empty where it only says what the part is for
+    protocol: str = "free"  # papers' own figures have no layout
+    margin: float | None = None  # the claim is that the full form, which costs less, is as good, to within this
+
+    def __str__(self) -> str:
+        said = f"better {self.metric}" if self.margin is None else f"{self.metric} as good (to {self.margin})"
+        return f"{self.figure or said} ({self.source})"
 
 
 @dataclass(frozen=True)
@@ -104,10 +136,12 @@ class Method(nn.Module):
         settings: of the method's own dataclass.
     """
 
+    title: ClassVar[str] = ""  # as its authors write it
+    paper: ClassVar[str] = ""  # where it was published
+    reconstruction: ClassVar[bool] = False  # its full text is not public: tables mark its name
     needs_layout: ClassVar[bool] = False  # also in the protocol that gives none, where it gets the shared prior
-    control_channels: ClassVar[int] = (
-        0  # of the picture that `render_control` makes of a layout; 0: the method has none
-    )
+    placing: ClassVar[Placing] = Placing.NOTHING
+    control_channels: ClassVar[int] = 0  # of the control image that `render_control` makes of a layout; 0: none
     most_people: ClassVar[int | None] = None  # whom its control image tells apart; None: as many as there are
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Any = None) -> None:
@@ -150,11 +184,19 @@ class Method(nn.Module):
         """How the budget is spent."""
         return ()
 
-    def on_phase_resume(self, phase: Phase) -> None:
-        """Called before a phase, also before one that is taken up again after a kill: set modes, change no weights."""
-
     def on_phase_start(self, phase: Phase) -> None:
-        """Called once when a phase starts from the last one's weights; may change weights."""
+        """Called before a phase's first step, after the last step of the phase before; may change weights.
+
+        Not called where training goes on from a checkpoint in the middle of the phase: what it changes must be in the
+        state dict. Called again where a run was killed before the phase's first checkpoint.
+        """
+
+    def on_phase_resume(self, phase: Phase) -> None:
+        """Called by every process that trains (a part of) a phase, once and before its first step there.
+
+        That is after `on_phase_start` where the phase begins, and after a checkpoint's weights are loaded where it goes
+        on. Set what no checkpoint holds; change no weights.
+        """
 
     def condition(self, batch: Batch) -> Condition:
         """What the UNet and the method's layers read; the same in training and in drawing."""
@@ -184,7 +226,7 @@ class Method(nn.Module):
         return ModelOutput(**vars(given), prediction=prediction, maps=self.attention_state.maps)
 
     def objective(self, phase: Phase, given: NoisyBatch) -> dict[str, Tensor]:
-        """The loss terms of a step. A phase that trains something else (a distillation) need not denoise."""
+        """The loss terms of a step: those that the phase names. One that trains something else need not denoise."""
         return self.loss(self.denoised(given))
 
 
@@ -215,10 +257,32 @@ def find(name: str) -> tuple[type[Method], Any]:
         SettingsError: there is no such method or variant.
     """
     base, _, variant = name.partition("-")
-    module = plugins.load("methods", base)
-    if variant not in module.VARIANTS:
-        raise SettingsError(f"{base} has no variant {variant}{did_you_mean(variant, filter(None, module.VARIANTS))}")
-    return module.METHOD, module.VARIANTS[variant]
+    variants = plugins.load("methods", base).VARIANTS
+    if variant not in variants:
+        raise SettingsError(f"{base} has no variant {variant}{did_you_mean(variant, filter(None, variants))}")
+    return method_class(base), variants[variant]
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of `<method>` or `<method>-<anything>`.
+
+    Raises:
+        SettingsError: there is no such method.
+    """
+    return plugins.load("methods", name.partition("-")[0]).METHOD
+
+
+def is_method(name: str) -> bool:
+    """Whether `<method>` or `<method>-<anything>` names one that is here, trained or not; a bound is none."""
+    return name.partition("-")[0] in plugins.names("methods")
+
+
+def claims(name: str) -> tuple[Claim, ...]:
+    """What a paper says of the ablation `<method>-<variant>` or `<method>-<n>_references`; often nothing."""
+    if not is_method(name):
+        return ()
+    base, _, change = name.partition("-")
+    return getattr(plugins.load("methods", base), "CLAIMS", {}).get(change, ())
 
 
 def as_tensors(features: Mapping[str, Floats]) -> dict[str, Tensor]:

@@ -40,7 +40,7 @@ from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
 from pipeline.head.people import cells
 from pipeline.images import Pixels
-from pipeline.method import Method, ModelOutput, Phase
+from pipeline.method import Method, ModelOutput, Phase, Placing
 
 # The parts, and the regions of the head that they are made of: names that hold one of these words.
 PARTS = {
@@ -85,7 +85,10 @@ class Parts(nn.Module):
 class ConsistentId(Method):
     """ID tokens in a decoupled cross-attention, facial parts in the caption; one stage of training."""
 
+    title: ClassVar[str] = "ConsistentID"
+    paper: ClassVar[str] = "arXiv 2404.16771"
     needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
+    placing: ClassVar[Placing] = Placing.MASKS
     control_channels: ClassVar[int] = len(PARTS)  # the parts, for the loss alone
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
@@ -126,7 +129,9 @@ class ConsistentId(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
-        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "parts.*": 1.0, "layers.*": 0.1}),)
+        rates = {"identity.*": 1.0, "parts.*": 1.0, "layers.*": 0.1}
+        losses = ("diffusion", "facial") if self.settings.facial else ("diffusion",)
+        return (Phase("single", 1.0, (1, 1), rates, losses),)
 
     def condition(self, batch: Batch) -> Condition:
         """ID tokens of every person; for one person also the parts, as words of the caption."""

@@ -114,6 +114,8 @@ def shares(present: Tensor, words: int) -> Shares:
 class FastComposer(Method):
     """Fused words, low-rank changes, localised cross-attention; delayed conditioning in drawing."""
 
+    title: ClassVar[str] = "FastComposer"
+    paper: ClassVar[str] = "arXiv 2305.10431"
     control_channels: ClassVar[int] = 1  # whose head it is, for the losses alone
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
@@ -145,7 +147,8 @@ class FastComposer(Method):
         """Pictures of one person, then all pictures."""
         share, rates = self.settings.single_share, {"fuse.*": 1.0, "layers.*": 0.1}
         gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
-        return Phase("single", share, (1, 1), rates), Phase("groups", 1 - share, (1, 4), gentle)
+        losses = ("diffusion", "localisation") if self.settings.localisation else ("diffusion",)
+        return Phase("single", share, (1, 1), rates, losses), Phase("groups", 1 - share, (1, 4), gentle, losses)
 
     def condition(self, batch: Batch) -> Condition:
         """The caption with people's words; beside it the caption alone, for the first part of the drawing."""

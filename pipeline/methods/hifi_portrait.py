@@ -44,7 +44,7 @@ from pipeline.head.maps import draw_head
 from pipeline.head.model import Head
 from pipeline.head.paint import stroke
 from pipeline.images import Pixels
-from pipeline.method import Method, Phase
+from pipeline.method import Claim, Method, Phase, Placing
 
 GREY = 128  # in place of the background
 # The lines of the 68 points (first, last, closed), and how bright the third channel is for each kind of line.
@@ -83,7 +83,11 @@ VARIANTS = {
 class HifiPortrait(Method):
     """Face refiner, landmark canvas, HiFi-Net and decoupled cross-attention; one stage of training."""
 
+    title: ClassVar[str] = "HiFi-Portrait"
+    paper: ClassVar[str] = "arXiv 2512.14542"
+    reconstruction: ClassVar[bool] = True
     needs_layout: ClassVar[bool] = True
+    placing: ClassVar[Placing] = Placing.MASKS
     control_channels: ClassVar[int] = 3
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
@@ -153,6 +157,16 @@ class HifiPortrait(Method):
 
 
 METHOD = HifiPortrait
+
+ABSTRACT = f"{HifiPortrait.paper}, abstract"  # no table of the paper is known
+CLAIMS = {
+    "no_landmarks": (
+        Claim(1, "pose_error", ABSTRACT, protocol="layout"),
+        Claim(1, "expression_error", ABSTRACT, protocol="layout"),
+    ),
+    "no_refiner": (Claim(1, "sim_heldout", ABSTRACT),),
+    "1_references": (Claim(1, "sim_heldout", ABSTRACT),),
+}
 
 
 def without_background(reference: Reference, head: Head) -> Pixels:

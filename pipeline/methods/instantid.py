@@ -38,7 +38,7 @@ from pipeline.head.head_pose import Posed
 from pipeline.head.model import Head
 from pipeline.head.paint import dot, stroke
 from pipeline.images import Pixels
-from pipeline.method import Method, Phase
+from pipeline.method import Method, Phase, Placing
 from pipeline.weights.key_maps import KeyMap, perceiver_keys
 
 # The colours of the five points, and the point that all others are joined to: the nose.
@@ -67,7 +67,10 @@ VARIANTS = {"": Settings(), "released": Settings(inner=1280, relative=False, emb
 class InstantId(Method):
     """ID tokens, decoupled cross-attention, IdentityNet; one stage of training."""
 
+    title: ClassVar[str] = "InstantID"
+    paper: ClassVar[str] = "arXiv 2401.07519"
     needs_layout: ClassVar[bool] = True
+    placing: ClassVar[Placing] = Placing.MASKS
     control_channels: ClassVar[int] = 3
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:

@@ -30,7 +30,7 @@ from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null, plain_tokens
-from pipeline.method import Method, Phase
+from pipeline.method import Method, Phase, Placing
 from pipeline.weights.key_maps import KeyMap, lora_keys, perceiver_keys
 
 
@@ -58,7 +58,10 @@ VARIANTS = {
 class IpAdapterFaceIdPlus(Method):
     """ID tokens and decoupled cross-attention with a low-rank set; one stage of training."""
 
+    title: ClassVar[str] = "IP-Adapter-FaceID-Plus"
+    paper: ClassVar[str] = "arXiv 2308.06721"
     needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
+    placing: ClassVar[Placing] = Placing.MASKS
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from pipeline import licences, shards
 from pipeline.code import project_fingerprint
-from pipeline.report import charts
+from pipeline.report import charts, tables
 from pipeline.settings import Settings
 
 STAGES = ("world", "crawl", "faces", "identities", "shapes", "samples")
@@ -126,7 +126,7 @@ def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> lis
     return [
         Fact("profile", settings.profile),
         Fact("benchmark", f"{benchmark}, {cases} cases"),
-        Fact("methods", ", ".join(name for name in settings.methods if "-" not in name)),
+        Fact("methods", ", ".join(tables.label(name) for name in settings.methods if "-" not in name)),
         *([Fact("ablations", text(len(ablations)))] if ablations else []),
         Fact("training images seen per method", text(settings.train.images)),
         Fact("seeds", f"samples {settings.samples.seed}, train {settings.train.seed}, report {settings.report.seed}"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.method import find
+from pipeline.method import is_method, method_class
 from pipeline.metric import Card
 from pipeline.report import audit, board, cases, manifest, read, tables
 from pipeline.report.pictures import Album
@@ -42,6 +42,7 @@ class Page:
     facts: Sequence[manifest.Fact]
     elsewhere: Sequence[str]  # images that this run did not train for
     told: Sequence[str]  # methods that are given places in the protocol that gives none
+    reconstructions: Sequence[str]  # papers whose methods are marked: title and where it was published
     main: Card
     glance: Sequence[SummaryRow]
     cells: Sequence[tables.CellShown]
@@ -85,7 +86,8 @@ def gather(sources: Sources, album: Album) -> Page:
             settings, data, f"{sources.benchmark.name} {sources.benchmark.hash}", len(sources.benchmark.cases)
         ),
         elsewhere=inputs.elsewhere,
-        told=[name for name in inputs.methods if find(name)[0].needs_layout],
+        told=[name for name in inputs.methods if method_class(name).needs_layout],
+        reconstructions=_reconstructions(inputs.listed),
         main=main,
         glance=_glance(shown, main),
         cells=shown,
@@ -124,6 +126,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(SITE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["chart"] = Markup
+    environment.filters["label"] = tables.label
     return environment
 
 
@@ -134,6 +137,11 @@ def _exhibition(sources: Sources, names: Sequence[str], album: Album) -> cases.C
     kinds = {name: tables.kind_of(name, sources.inputs) for name in ordered}
     found = read.table(sources.data / "scores", names, "found")
     return cases.CaseGallery(sources.benchmark.cases, sources.inputs.scores, found, kinds, album)
+
+
+def _reconstructions(names: Sequence[str]) -> list[str]:
+    classes = dict.fromkeys(method_class(name) for name in names if is_method(name))
+    return [f"{each.title} ({each.paper})" for each in classes if each.reconstruction]
 
 
 def _training(sources: Sources) -> list[tuple[manifest.Training, list[manifest.Training]]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.method import is_method, method_class
 from pipeline.metric import Card
 from pipeline.report import board, charts
 
@@ -18,6 +19,7 @@ BOUNDS = {
 
 
 NO_NUMBER = "–"
+RECONSTRUCTION = "†"  # after a name
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class DifferenceShown:
     p: str
     verdict: str
     sort: str
+
+
+def label(name: str) -> str:
+    """A name as tables show it: marked where its method is a reconstruction of a paper that is not public in full."""
+    of = name.rpartition(":")[2]  # shuffled_id:<method>
+    return f"{name}{RECONSTRUCTION}" if is_method(of) and method_class(of).reconstruction else name
 
 
 def kind_of(name: str, inputs: board.Inputs) -> str:
@@ -162,7 +170,7 @@ def _chart(cell: board.Cell, lines: Sequence[Line]) -> str:
     # Ablations have a section of their own: a chart of everything would be too long to compare methods in.
     kinds = {line.method: line.kind for line in lines if line.kind in ("method", "elsewhere", "bound", "shuffled")}
     rows = [(name, cell.estimates[key].row) for name in kinds if (key := ("sim_heldout", name)) in cell.estimates]
-    dots = [charts.Dot(name, row.mean, row.low, row.high, kinds[name]) for name, row in rows]
+    dots = [charts.Dot(label(name), row.mean, row.low, row.high, kinds[name]) for name, row in rows]
     return charts.forest(
         dots, f"sim_heldout, {cell.protocol}, {cell.people} {'person' if cell.people == 1 else 'people'}"
     )

@@ -8,7 +8,7 @@ killed ends with the same weights, bit for bit, as one that was not (same machin
 import math
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -43,7 +43,8 @@ def fit(plan: TrainingPlan, ranks: Ranks = SINGLE_PROCESS) -> None:
 
     Raises:
         MissingInput: no photo can be trained on, or a weight file is missing.
-        TrainingError: the batch cannot be shared among the ranks, or the loss is not finite.
+        TrainingError: the batch cannot be shared among the ranks, a phase computes other losses than it names, or the
+            loss is not finite.
     """
     trainer = Trainer(plan, ranks)
     first, step = trainer.resume()
@@ -56,8 +57,6 @@ def fit(plan: TrainingPlan, ranks: Ranks = SINGLE_PROCESS) -> None:
 
 class Trainer:
     """A method in training: models, data, and the state that a checkpoint holds."""
-
-    TERMS = 8  # room for loss terms in the shared buffer
 
     def __init__(self, plan: TrainingPlan, ranks: Ranks) -> None:
         torch.set_num_threads(1)  # two ranks of one thread use two cores; spinning threads of several processes do not
@@ -97,7 +96,7 @@ class Trainer:
             self.method.on_phase_start(phase)
         self.method.on_phase_resume(phase)
         optimiser = self.optimiser(phase)
-        gradients = Gradients(optimiser.parameters, self.TERMS)
+        gradients = Gradients(optimiser.parameters, len(phase.losses))
         eligible, steps, batch = self.data.eligible(phase.people), self.steps[number], self.plan.train.batch
         order = self._order(phase, eligible)
         before = sum(self.steps[:number]) * batch  # images that earlier phases saw
@@ -149,15 +148,23 @@ class Trainer:
         torch.manual_seed(torch_seed(self.random.entropy(key, randomness.LAYERS, self.ranks.rank)))
         with autocast(self.backbone.device, self.plan.train.half):
             terms = self.method.objective(phase, self.batches.at(phase, key, photos))
+        self._check_named(terms, phase)
         torch.stack(list(terms.values())).sum().backward()
         for index, value in enumerate(terms.values()):
             gradients.terms[index] = value.detach()
         gradients.share(self.ranks)
         norm = gradients.clip()
-        found = dict(zip(terms, gradients.terms.tolist(), strict=False))
+        found = dict(zip(terms, gradients.terms.tolist(), strict=True))
         # A gradient may be infinite where the loss is not: the step after it would be the first to show it.
         self._check_finite(found | {"the gradient's norm": norm}, phase, key)
         return found
+
+    def _check_named(self, terms: Mapping[str, Tensor], phase: Phase) -> None:
+        if set(terms) != set(phase.losses):
+            raise TrainingError(
+                f"{self.plan.method}: phase {phase.name} names the losses {', '.join(phase.losses)} and computes "
+                f"{', '.join(terms)}: let `phases` and `objective` of its file say the same"
+            )
 
     def _check_finite(self, values: dict[str, float], phase: Phase, key: StepKey) -> None:
         if wrong := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline import method as contract
-from pipeline import plugins, sampler, shards
+from pipeline import plugins, sampler, settings, shards
 from pipeline.backbone import load
 from pipeline.backbone.batch import Batch, People, collate
 from pipeline.backbone.decoupled import WITHIN, resized
@@ -20,7 +20,7 @@ from pipeline.backbone.inject import AttentionLayer
 from pipeline.backbone.load import Backbone
 from pipeline.head.people import people_masks
 from pipeline.inference.portrait import shared_out
-from pipeline.method import Method
+from pipeline.method import Method, Placing
 from pipeline.settings import Models
 from pipeline.shards import training_shards
 from pipeline.training import loop
@@ -33,7 +33,7 @@ from tests.tiny_training import make_plan
 
 NAMES = plugins.names("methods")
 # Who brings people in as such, not as words of the caption, can be told where each of them is to be.
-PLACING = [name for name in NAMES if hasattr(plugins.load("methods", name), "Faces")]
+PLACING = [name for name in NAMES if contract.method_class(name).placing is not Placing.NOTHING]
 # Networks as others published them read sizes that tiny models do not have: tests/weights/test_convert.py.
 VARIANTS = [
     f"{name}-{variant}"
@@ -149,7 +149,7 @@ class Pair:
     def places(self, positions: int) -> torch.Tensor:
         """(2, L) bool: whose place a layer's positions are, by the masks or by a canvas that numbers people."""
         masks = self.batch.masks
-        if self.method.most_people is not None:
+        if self.method.placing is Placing.CONTROL_IMAGE:
             assert self.batch.control_image is not None
             masks = people_masks(self.batch.control_image[:, -1], 2)
         assert masks is not None
@@ -172,9 +172,22 @@ def exchanged(batch: Batch) -> Batch:
 def test_masks_reach_whoever_can_place_people(name: str, models: Models) -> None:
     """A canvas that numbers people says itself where they are."""
     pair = Pair(name, models)
-    condition, placing = pair.method.condition(pair.batch), name in PLACING
-    assert (condition.faces is not None) == placing
-    assert shared_out(condition, pair.batch) == (placing and pair.method.most_people is None)
+    condition, placing = pair.method.condition(pair.batch), pair.method.placing
+    assert (condition.faces is not None) == (placing is not Placing.NOTHING)
+    assert shared_out(condition, pair.batch) == (placing is Placing.MASKS)
+    assert (pair.method.most_people is not None) == (placing is Placing.CONTROL_IMAGE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_file_says_what_it_is(name: str) -> None:
+    kind = contract.method_class(name)
+    assert kind.title
+    assert kind.paper
+    claims = getattr(plugins.load("methods", name), "CLAIMS", {})
+    assert all(contract.claims(f"{name}-{change}") == found for change, found in claims.items())
+    for change in claims:
+        variant, fewer = settings.parse_reference_count(f"{name}-{change}")
+        assert fewer or contract.find(variant)
 
 
 @pytest.mark.parametrize("name", PLACING)
@@ -201,7 +214,7 @@ def test_it_is_masks_that_say_who_is_where_and_not_the_order_of_people(name: str
     pair = Pair(name, models)
     plain, turned = pair.predict(pair.batch), exchanged(pair.batch)
     assert not torch.allclose(pair.predict(turned), plain, atol=1e-3)
-    if pair.method.most_people is None:  # else their numbers on the canvas are part of what is drawn
+    if pair.method.placing is Placing.MASKS:  # else their numbers on the canvas are part of what is drawn
         assert pair.batch.masks is not None
         moved = replace(turned, masks=pair.batch.masks.flip(1))
         assert torch.allclose(pair.predict(moved), plain, atol=1e-5)
@@ -218,8 +231,8 @@ def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path
     loop.fit(plan)
     card = json.loads((plan.out / adapter.CARD).read_text())
     assert card["method"] == name
-    settings = asdict(create(name, load.load(models.backbone), models).settings)
-    assert card["settings"] == json.loads(json.dumps(settings))  # JSON has no tuples
+    own = asdict(create(name, load.load(models.backbone), models).settings)
+    assert card["settings"] == json.loads(json.dumps(own))  # JSON has no tuples
     assert card["data_fingerprint"] == shards.fingerprint(*(path.name for path in training_shards(plan.samples)))
     assert card["images_seen"] == 8
     assert card["part_licences"]["head"] == "Apache-2.0"
@@ -288,7 +301,7 @@ def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_pat
     plan = make_plan(tmp_path, models, name, images=4)
     trainer = loop.Trainer(plan, SINGLE_PROCESS)
     for phase in trainer.phases:
-        gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
+        gradients = Gradients(trainer.optimiser(phase).parameters, len(phase.losses))
         trainer.method.on_phase_resume(phase)
         terms = trainer._step(phase, StepKey(*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert next(iter(terms.values())) > 0  # the diffusion loss, or what a distillation learns by

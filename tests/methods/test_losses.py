@@ -6,7 +6,8 @@ import pytest
 
 from pipeline import plugins
 from pipeline.backbone import load
-from pipeline.method import trainable
+from pipeline.errors import TrainingError
+from pipeline.method import Method, trainable
 from pipeline.settings import Models
 from pipeline.training import loop
 from pipeline.training.distributed import SINGLE_PROCESS
@@ -73,9 +74,26 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("table", [TERMS, PARTS])
-def test_no_method_is_forgotten(table: dict[str, object]) -> None:
-    assert {name.partition("-")[0] for name in table} == set(plugins.names("methods"))
+@pytest.mark.parametrize("name", plugins.names("methods"))
+def test_every_phase_computes_the_losses_that_its_file_names_and_none_is_0(
+    name: str, models: Models, tmp_path: Path
+) -> None:
+    trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), SINGLE_PROCESS)
+    for phase in trainer.phases:
+        gradients = Gradients(trainer.optimiser(phase).parameters, len(phase.losses))
+        trainer.method.on_phase_resume(phase)
+        key, photos = StepKey(*phase.people, 0), trainer.data.eligible(phase.people)[:4]
+        terms = trainer._step(phase, key, photos, gradients)
+        assert set(terms) == set(phase.losses)
+        assert all(terms.values())
+
+
+def test_a_loss_that_the_phase_does_not_name_ends_training(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Method, "loss", lambda self, step: {"another": step.diffusion()})
+    with pytest.raises(TrainingError, match="phase single names the losses diffusion and computes another: let"):
+        loop.fit(make_plan(tmp_path, models, "instantid", images=4))
 
 
 def part(parameter: str) -> str:
@@ -103,7 +121,7 @@ def test_every_phase_learns_by_its_losses(name: str, models: Models, tmp_path: P
     trainer = loop.Trainer(make_plan(tmp_path, models, name, images=4, close_ups=0.0), SINGLE_PROCESS)
     found = {}
     for phase in trainer.phases:
-        gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
+        gradients = Gradients(trainer.optimiser(phase).parameters, len(phase.losses))
         trainer.method.on_phase_resume(phase)
         terms = trainer._step(phase, StepKey(*phase.people, 0), trainer.data.eligible(phase.people)[:4], gradients)
         assert all(value != 0 for term, value in terms.items() if term != "routing")

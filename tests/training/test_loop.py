@@ -115,7 +115,7 @@ def test_two_ranks_follow_the_gradient_of_one(tmp_path: Path, models: Models, mo
         total = []
         for trainer in trainers:
             phase = trainer.phases[0]
-            gradients = Gradients(trainer.optimiser(phase).parameters, trainer.TERMS)
+            gradients = Gradients(trainer.optimiser(phase).parameters, len(phase.losses))
             monkeypatch.setattr(Ranks, "sum", lambda self, values: None)
             monkeypatch.setattr("pipeline.training.optimiser.CLIP", 1e9)
             trainer._step(phase, StepKey(1, 1, 0), trainer.data.eligible((1, 1))[:4], gradients)

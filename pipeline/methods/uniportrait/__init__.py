@@ -52,6 +52,7 @@ the whole map; its refinement of the routing features by a second attention is l
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.masks import box_masks
 from pipeline.backbone.tokens import mean_over_references, scatter_to_slots
-from pipeline.method import Method, ModelOutput, Phase
+from pipeline.method import Claim, Method, ModelOutput, Phase, Placing
 from pipeline.methods.uniportrait.attention import PortraitAttention
 from pipeline.methods.uniportrait.embedding import IdEmbedding, Keep
 from pipeline.methods.uniportrait.features import encode_faces, encode_no_face
@@ -71,11 +72,15 @@ from pipeline.methods.uniportrait.published import RELEASED
 from pipeline.methods.uniportrait.routing import routing_loss
 from pipeline.methods.uniportrait.settings import VARIANTS, Settings
 
-__all__ = ["METHOD", "RELEASED", "VARIANTS", "Settings", "UniPortrait", "interpolate"]
+__all__ = ["CLAIMS", "METHOD", "RELEASED", "VARIANTS", "Settings", "UniPortrait", "interpolate"]
 
 
 class UniPortrait(Method):
     """ID embedding, decoupled cross-attention with low-rank sets, ID routing; two stages of training."""
+
+    title: ClassVar[str] = "UniPortrait"
+    paper: ClassVar[str] = "arXiv 2408.05939"
+    placing: ClassVar[Placing] = Placing.MASKS  # a router where there are none
 
     def __init__(self, backbone: Backbone, null_features: dict[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
@@ -103,7 +108,8 @@ class UniPortrait(Method):
         tokens = {"identity.first.*": 1.0, "identity.*": 0.2} if self.settings.embedding else {"identity.*": 1.0}
         first = {"*.branch.key.*": 0.1, "*.branch.value.*": 0.1, **tokens, "*.single.*": 0.1}
         second = {"*.router.*": 1.0, "*.multi.*": 0.1}
-        return (Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second))
+        losses = ("diffusion", "routing")
+        return Phase("single", share, (1, 1), first), Phase("groups", 1 - share, (2, 4), second, losses)
 
     def on_phase_resume(self, phase: Phase) -> None:
         """Structure tokens are thinned in stage I only."""
@@ -172,6 +178,26 @@ class UniPortrait(Method):
 
 
 METHOD = UniPortrait
+
+# Figures are only those that were read in the paper itself, with the row that they belong to. Its table of ID
+# embeddings has none because its rows cannot be told with certainty.
+CLAIMS = {
+    "no_route_loss": (
+        Claim(2, "sim_worst", f"{UniPortrait.paper}, Table 4", "67.3 -> 59.1 % similarity of the worse of two people"),
+        Claim(2, "confusion", f"{UniPortrait.paper}, ID routing"),
+    ),
+    "no_structure": (Claim(1, "sim_heldout", f"{UniPortrait.paper}, ID embedding"),),
+    "no_drop": (
+        Claim(1, "sim_heldout", f"{UniPortrait.paper}, drop regularisation"),
+        Claim(1, "clip_t", f"{UniPortrait.paper}, drop regularisation"),
+    ),
+    "1_references": (
+        Claim(1, "sim_heldout", f"{UniPortrait.paper}, Table I", "61.2 -> 55.5 % similarity to another photo, 4 to 1"),
+    ),
+    "2_references": (
+        Claim(1, "sim_heldout", f"{UniPortrait.paper}, Table I", "61.2 -> 58.5 % similarity to another photo, 4 to 2"),
+    ),
+}
 
 
 def interpolate(first: Tensor, second: Tensor, share: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Ablations: each compared with its own full method, beside what the paper says of it.
 
 A run names `<method>` (the full form), `<method>-<variant>` (other settings) and `<method>-<n>_references` (the
-same weights, fewer photos of each person).
+same weights, fewer photos of each person). What a paper claims stands in its method's file.
 """
 
 import json
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import method as contract
+from pipeline.method import Claim
 from pipeline.report import board, manifest, tables
 from pipeline.report.tables import DifferenceShown
 from pipeline.settings import parse_reference_count
@@ -19,65 +21,6 @@ COLUMNS = (
     "paper",
 )  # fmt: skip
 CARD = "card.json"  # beside the weights; what was trained, on what, how
-
-
-MARGIN = 0.03  # of cosine similarity, a twentieth of what can be reached: an interval that goes below it shows nothing
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a paper says: the full form is better by a metric. Its own figures have no layout, hence the default."""
-
-    people: int
-    metric: str
-    source: str
-    figure: str = ""  # full -> ablated, as the paper prints it; empty where it only says what the part is for
-    protocol: str = "free"
-    margin: float | None = None  # the claim is that the full form, which costs less, is as good, to within this
-
-    def __str__(self) -> str:
-        said = f"better {self.metric}" if self.margin is None else f"{self.metric} as good (to {self.margin})"
-        return f"{self.figure or said} ({self.source})"
-
-
-UNIPORTRAIT, HIFI, GROUP = "arXiv 2408.05939", "arXiv 2512.14542, abstract", "WACV 2026, abstract"
-# Figures are only those that were read in the paper itself, with the row that they belong to; UniPortrait's table of
-# ID embeddings has none because its rows cannot be told with certainty, and of the two reconstructions no table is
-# known. The size of a difference depends on recogniser, backbone and training, so it is its direction that is tested.
-CLAIMS: Mapping[str, tuple[Claim, ...]] = {
-    "uniportrait-no_route_loss": (
-        Claim(2, "sim_worst", f"{UNIPORTRAIT}, Table 4", "67.3 -> 59.1 % similarity of the worse of two people"),
-        Claim(2, "confusion", f"{UNIPORTRAIT}, ID routing"),
-    ),
-    "uniportrait-no_structure": (Claim(1, "sim_heldout", f"{UNIPORTRAIT}, ID embedding"),),
-    "uniportrait-no_drop": (
-        Claim(1, "sim_heldout", f"{UNIPORTRAIT}, drop regularisation"),
-        Claim(1, "clip_t", f"{UNIPORTRAIT}, drop regularisation"),
-    ),
-    "uniportrait-1_references": (
-        Claim(1, "sim_heldout", f"{UNIPORTRAIT}, Table I", "61.2 -> 55.5 % similarity to another photo, 4 to 1"),
-    ),
-    "uniportrait-2_references": (
-        Claim(1, "sim_heldout", f"{UNIPORTRAIT}, Table I", "61.2 -> 58.5 % similarity to another photo, 4 to 2"),
-    ),
-    "hifi_portrait-no_landmarks": (
-        Claim(1, "pose_error", HIFI, protocol="layout"),
-        Claim(1, "expression_error", HIFI, protocol="layout"),
-    ),
-    "hifi_portrait-no_refiner": (Claim(1, "sim_heldout", HIFI),),
-    "hifi_portrait-1_references": (Claim(1, "sim_heldout", HIFI),),
-    "group_portrait-no_latent_id": (Claim(1, "sim_heldout", GROUP),),
-    "group_portrait-pixel_id": (
-        Claim(1, "sim_heldout", GROUP, margin=MARGIN),
-        Claim(2, "sim_heldout", GROUP, margin=MARGIN),
-    ),
-    "group_portrait-no_controller": (
-        Claim(2, "layout_iou", GROUP, protocol="layout"),
-        Claim(2, "pose_error", GROUP, protocol="layout"),
-        Claim(2, "expression_error", GROUP, protocol="layout"),
-    ),
-    "group_portrait-no_mask_attention": (Claim(2, "swap", GROUP, protocol="layout"),),
-}
 
 
 @dataclass(frozen=True)
@@ -130,7 +73,7 @@ def families(cells: Sequence[board.Cell], inputs: board.Inputs, changed: Mapping
         differences = tuple(None if each is None else tables.difference(each, inputs.cards) for each in row)
         claims = tuple(
             judged(claim, found.get((claim.protocol, claim.people, claim.metric, name)))
-            for claim in CLAIMS.get(name, ())
+            for claim in contract.claims(name)
         )
         return Line(name, changed[name], differences, claims)
 
@@ -187,20 +130,20 @@ def change(name: str, full: str, weights: Path, references: int) -> str:
 
 def rows(cells: Sequence[board.Cell], changed: Mapping[str, str]) -> list[tuple[Any, ...]]:
     """The lines of ablations.csv: every metric, full minus ablation; a claim stands in the line that tests it."""
-    claims = {
-        (claim.protocol, claim.people, claim.metric, name): str(claim)
-        for name, each in CLAIMS.items()
-        for claim in each
-    }
     return [
         (
             each.protocol, each.people, each.method, each.other, changed[each.other], each.metric, each.better,
             each.mean, each.low, each.high, each.p, tables.verdict(each),
-            claims.get((*_place(each), each.other), ""),
+            _claimed(each),
         )
         for cell in cells
         for each in cell.ablated()
     ]  # fmt: skip
+
+
+def _claimed(each: board.Difference) -> str:
+    claims = {(claim.protocol, claim.people, claim.metric): str(claim) for claim in contract.claims(each.other)}
+    return claims.get(_place(each), "")
 
 
 def _place(each: board.Difference) -> tuple[str, int, str]:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import settings
+from pipeline import method as contract
+from pipeline import plugins, settings
+from pipeline.method import Claim
 from pipeline.report import board, read
 from pipeline.report.statistics import ablations
 from tests.report.test_board import EXACT, SIM, inputs, make, score
 
 ROOT = Path(__file__).parents[3]
-CLAIM = ablations.Claim(2, "sim_worst", "Table 4", "67.3 -> 59.1 %")
+CLAIM = Claim(2, "sim_worst", "Table 4", "67.3 -> 59.1 %")
 WORST = replace(SIM, name="sim_worst")
 FULL, LESS, OTHER = "uniportrait", "uniportrait-no_route_loss", "theirs"
 PEOPLE = [f"p{index}" for index in range(12)]
@@ -152,8 +154,13 @@ def test_what_is_claimed_is_measured_and_ablated_in_the_published_run(tmp_path: 
     settings.use("published", tmp_path / "params.yaml", ROOT / "profiles")
     run = settings.load(tmp_path / "params.yaml", ROOT / "profiles")
     metrics = {card.name for card in read.cards(run.metrics)}
-    assert set(ablations.CLAIMS) <= {*run.methods, *run.fewer_references}
-    for claim in (claim for each in ablations.CLAIMS.values() for claim in each):
+    claims = {
+        f"{name}-{change}": found
+        for name in plugins.having("methods", "CLAIMS")
+        for change, found in plugins.load("methods", name).CLAIMS.items()
+    }
+    assert set(claims) <= {*run.methods, *run.fewer_references}
+    for claim in (claim for each in claims.values() for claim in each):
         assert claim.metric in metrics
         assert claim.protocol in run.generate.protocols
 
@@ -178,4 +185,4 @@ def test_a_method_without_ablations_has_no_table() -> None:
     (family,) = ablations.families(board.cells(run), run, {LESS: "route_weight 10 -> 0"})
     (line,) = family.lines
     assert (family.method, line.name) == (FULL, LESS)
-    assert [claim.paper for claim in line.claims] == [str(claim) for claim in ablations.CLAIMS[LESS]]
+    assert [claim.paper for claim in line.claims] == [str(claim) for claim in contract.claims(LESS)]

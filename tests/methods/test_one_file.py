@@ -1,0 +1,123 @@
+"""A method needs its file and its name in a profile: one that is made here trains, draws and stands in a report."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline import method as contract
+from pipeline import methods, plugins, settings
+from pipeline.report.build import build
+from pipeline.settings import Models
+from tests.methods.test_contract import train_and_draw
+from tests.report import fake_run
+
+ROOT = Path(__file__).parents[2]
+SOURCE = '''"""Throw-away: ID tokens of the recogniser's embedding alone, and a loss that keeps them small."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from pipeline.backbone.batch import Condition
+from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
+from pipeline.backbone.inject import attention_layers, attention_modules
+from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, minus_null
+from pipeline.method import Claim, Method, Phase, Placing
+
+
+@dataclass(frozen=True)
+class Settings:
+    tokens: int = 4
+    small: float = 0.01
+
+
+VARIANTS = {"": Settings(), "large": Settings(small=0.0)}
+
+
+class ThrowAway(Method):
+    title: ClassVar[str] = "Throw-Away"
+    paper: ClassVar[str] = "arXiv 0000.00000"
+    reconstruction: ClassVar[bool] = True
+    needs_layout: ClassVar[bool] = True
+    placing: ClassVar[Placing] = Placing.MASKS
+
+    def __init__(self, backbone, null_features, settings):
+        super().__init__(backbone, null_features, settings)
+        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
+        crossing = [each for each in found if each.context]
+        self.identity = EmbeddingTokens(len(null_features["embedding"]), crossing[0].context, settings.tokens)
+        self.layers = nn.ModuleDict({each.name: DecoupledAttention(each, own[each.name], 0) for each in crossing})
+
+    @classmethod
+    def encode(cls, frozen, references):
+        return {"embedding": frozen.embeddings(np.stack([each.crop for each in references]))}
+
+    @classmethod
+    def encode_null(cls, frozen):
+        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32)}
+
+    def phases(self):
+        losses = ("diffusion", "small") if self.settings.small else ("diffusion",)
+        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1}, losses),)
+
+    def condition(self, batch):
+        tokens = minus_null(batch.people, self.null_features, self._embed)
+        return Condition(batch.text, IdCondition(tokens, batch.people.present, batch.masks))
+
+    def loss(self, step):
+        terms = super().loss(step)
+        if self.settings.small:
+            terms["small"] = self.settings.small * self.condition(step.batch).faces.tokens.square().mean()
+        return terms
+
+    def _embed(self, features, given):
+        return self.identity(mean_over_references(features["embedding"], given))
+
+
+METHOD = ThrowAway
+CLAIMS = {"large": (Claim(1, "sim_heldout", "a paper of nobody", "0.5 -> 0.4"),)}
+'''
+
+
+@pytest.fixture(params=["throw_away.py", "throw_away/__init__.py"])
+def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its file, or its folder, beside those of pipeline/methods."""
+    path = tmp_path / "methods" / request.param
+    path.parent.mkdir(parents=True)
+    path.write_text(SOURCE)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path / "methods")])
+    monkeypatch.delitem(sys.modules, "pipeline.methods.throw_away", raising=False)
+    monkeypatch.delattr(methods, "throw_away", raising=False)
+    return "throw_away"
+
+
+def test_a_new_method_trains_and_draws(name: str, models: Models, tmp_path: Path) -> None:
+    assert name in plugins.names("methods")
+    train_and_draw(name, models, tmp_path)
+    written = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert (written["method"], written["settings"]) == (name, {"tokens": 4, "small": 0.01})
+
+
+def test_a_new_method_in_a_profile_stands_in_the_report_with_its_claims(name: str, tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    for profile in (ROOT / "profiles").glob("*.yaml"):
+        shutil.copy(profile, tmp_path / "profiles")
+    (tmp_path / "profiles" / "mine.yaml").write_text(f"methods: [{name}, {name}-large]\nfewer_references: []\n")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    settings.use("mine", tmp_path / "params.yaml", tmp_path / "profiles")
+    run = settings.load(tmp_path / "params.yaml", tmp_path / "profiles")
+    assert run.methods == (name, f"{name}-large")
+    crowd = fake_run.Crowd(run.methods, run.fewer_references)
+    fake_run.write(tmp_path, people=12, casts=(8,), crowd=crowd)
+    build(tmp_path / "data", tmp_path / "site", replace(fake_run.chosen(crowd), methods=run.methods))
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "0.5 -&gt; 0.4 (a paper of nobody)" in page
+    assert "throw_away†" in page
+    assert "Throw-Away (arXiv 0000.00000)" in page
+    assert contract.claims(f"{name}-large")[0].metric == "sim_heldout"
