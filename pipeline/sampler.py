@@ -16,7 +16,7 @@ from pipeline.precision import autocast
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How pictures are drawn."""
+    """How images are drawn."""
 
     steps: int
     guidance: float
@@ -33,7 +33,7 @@ def sample(
     how: SamplerSettings,
     watched: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Tensor:
-    """Pictures (B, 3, H, W) in [-1, 1], one per seed; a picture's noise depends on its own seed alone.
+    """Images (B, 3, H, W) in [-1, 1], one per seed; an image's noise depends on its own seed alone.
 
     The method must be attached to the backbone's UNet. Guidance compares with neither prompt nor identities.
 
@@ -60,7 +60,7 @@ def sample(
 
 
 class PerImageNoise:
-    """Standard normal latents (B, C, h, w), anew at every call, each picture's from its own seed."""
+    """Standard normal latents (B, C, h, w), anew at every call, each image's from its own seed."""
 
     def __init__(self, seeds: Sequence[int], size: tuple[int, int, int], device: torch.device) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -68,5 +68,5 @@ class PerImageNoise:
 
     def __call__(self) -> Tensor:
         """The next ones."""
-        drawn = [torch.randn(self._size, generator=generator) for generator in self._generators]
-        return torch.stack(drawn).to(self._device)
+        noise = [torch.randn(self._size, generator=generator) for generator in self._generators]
+        return torch.stack(noise).to(self._device)

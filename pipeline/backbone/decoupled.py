@@ -54,9 +54,9 @@ class IdBranch(nn.Module):
     that the backbone understands.
     """
 
-    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
+    def __init__(self, spec: AttentionSpec, attn: Attention) -> None:
         super().__init__()
-        self.heads = site.heads
+        self.heads = spec.heads
         self.key, self.value = copy.deepcopy(attn.to_k), copy.deepcopy(attn.to_v)
 
     def each(self, query: Tensor, faces: IdCondition) -> Tensor:
@@ -97,10 +97,10 @@ class DecoupledAttention(AttentionLayer):
         branch: whether a cross-attention layer reads people.
     """
 
-    def __init__(self, site: AttentionSpec, attn: Attention, rank: int, branch: bool = True) -> None:
+    def __init__(self, spec: AttentionSpec, attn: Attention, rank: int, branch: bool = True) -> None:
         super().__init__()
-        self.change = AttentionLowRank(site, rank)
-        self.branch = IdBranch(site, attn) if site.context and branch else None
+        self.change = AttentionLowRank(spec, rank)
+        self.branch = IdBranch(spec, attn) if spec.context and branch else None
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""

@@ -1,7 +1,8 @@
 """The one walk over a UNet's attention layers, and what a method's layers share while the UNet runs.
 
-A method owns one `AttentionLayer` per site; `attach` lets the UNet call them. The layers' weights stay in the method,
-so that the UNet's own weights are never touched and a method's state dict is all that it adds.
+A method owns one `AttentionLayer` for each attention layer of the UNet that it changes; `attach` lets the UNet call
+them. Their weights stay in the method, so that the UNet's own are never touched and a method's state dict is all that
+it adds.
 """
 
 from collections.abc import Mapping
@@ -70,7 +71,7 @@ def attention_layers(unet: nn.Module) -> list[AttentionSpec]:
     found = [_spec(name, module) for name, module in attention_modules(unet).items()]
     # named_modules gives the middle block last
     order = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
-    return sorted(found, key=lambda site: order[site.name.split("-")[0]])
+    return sorted(found, key=lambda spec: order[spec.name.split("-")[0]])
 
 
 def in_processor_order(unet: nn.Module) -> list[str]:
@@ -82,12 +83,12 @@ def in_processor_order(unet: nn.Module) -> list[str]:
 
 
 def attention_modules(unet: nn.Module) -> dict[str, Attention]:
-    """The UNet's own layer of every site, by the site's name."""
+    """The UNet's own layer of every attention layer, by name."""
     return {_key(name): module for name, module in unet.named_modules() if _is_attention(name, module)}
 
 
 def attach(unet: nn.Module, layers: Mapping[str, AttentionLayer], attention_state: AttentionState) -> None:
-    """Let the UNet call `layers` (by site name) in place of its own attention; other sites stay as they are."""
+    """Let the UNet call `layers` (by name) in place of its own attention; other layers stay as they are."""
     modules = attention_modules(unet)
     for name, layer in layers.items():
         layer.attention_state = attention_state

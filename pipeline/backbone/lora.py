@@ -38,15 +38,15 @@ class AttentionLowRank(nn.Module):
     A rank of 0 changes nothing and has no parameters.
     """
 
-    def __init__(self, site: AttentionSpec, rank: int) -> None:
+    def __init__(self, spec: AttentionSpec, rank: int) -> None:
         super().__init__()
         if rank:
-            rank = min(rank, max(2 * site.hidden // 5, 1))
-        source = site.context or site.hidden
-        self.query = _change(site.hidden, site.hidden, rank)
-        self.key = _change(source, site.hidden, rank)
-        self.value = _change(source, site.hidden, rank)
-        self.out = _change(site.hidden, site.hidden, rank)
+            rank = min(rank, max(2 * spec.hidden // 5, 1))
+        source = spec.context or spec.hidden
+        self.query = _change(spec.hidden, spec.hidden, rank)
+        self.key = _change(source, spec.hidden, rank)
+        self.value = _change(source, spec.hidden, rank)
+        self.out = _change(spec.hidden, spec.hidden, rank)
 
 
 def _change(inputs: int, outputs: int, rank: int) -> nn.Module:

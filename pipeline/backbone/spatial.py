@@ -63,7 +63,7 @@ class SpatialNet(nn.Module):
         )
         self.attention_state = AttentionState()
         self.layers = nn.ModuleDict(
-            {site.name: TokenAttention() for site in attention_layers(self.net) if site.context}
+            {spec.name: TokenAttention() for spec in attention_layers(self.net) if spec.context}
         )
         attach(self.net, cast(Mapping[str, AttentionLayer], self.layers), self.attention_state)
 

@@ -121,10 +121,10 @@ class FastComposer(Method):
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        width = next(site.context for site in found if site.context)
+        width = next(spec.context for spec in found if spec.context)
         self.fuse = Fuse(len(null_features["embedding"]), width, settings.words)
         self.layers = nn.ModuleDict(
-            {site.name: DecoupledAttention(site, own[site.name], settings.rank, branch=False) for site in found}
+            {spec.name: DecoupledAttention(spec, own[spec.name], settings.rank, branch=False) for spec in found}
         )
 
     @classmethod

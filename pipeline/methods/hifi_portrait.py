@@ -93,7 +93,7 @@ class HifiPortrait(Method):
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        crossing = [site for site in found if site.context]
+        crossing = [spec for spec in found if spec.context]
         self.refiner = FaceIdPlus(
             len(null_features["embedding"]),
             null_features["patches"].shape[1],
@@ -101,7 +101,7 @@ class HifiPortrait(Method):
             settings.tokens,
             settings.depth if settings.refiner else 0,
         )
-        self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
+        self.layers = nn.ModuleDict({spec.name: DecoupledAttention(spec, own[spec.name], 0) for spec in crossing})
         self.net = SpatialNet(backbone, self.control_channels)
 
     @classmethod

@@ -76,7 +76,7 @@ class InstantId(Method):
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        crossing = [site for site in found if site.context]
+        crossing = [spec for spec in found if spec.context]
         width = crossing[0].context or 0
         self.identity = Resampler(
             len(null_features["embedding"]), width, settings.tokens, settings.depth, settings.inner
@@ -85,7 +85,7 @@ class InstantId(Method):
         self.first = (
             EmbeddingTokens(len(null_features["embedding"]), width, settings.tokens) if settings.embedding else None
         )
-        self.layers = nn.ModuleDict({site.name: DecoupledAttention(site, own[site.name], 0) for site in crossing})
+        self.layers = nn.ModuleDict({spec.name: DecoupledAttention(spec, own[spec.name], 0) for spec in crossing})
         self.net = SpatialNet(backbone, self.control_channels)
 
     @classmethod

@@ -66,11 +66,11 @@ class IpAdapterFaceIdPlus(Method):
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        width = next(site.context for site in found if site.context)
+        width = next(spec.context for spec in found if spec.context)
         sizes = len(null_features["embedding"]), null_features["patches"].shape[1], width
         self.identity = FaceIdPlus(*sizes, settings.tokens, settings.depth, settings.shortcut)
         self.layers = nn.ModuleDict(
-            {site.name: DecoupledAttention(site, own[site.name], settings.rank) for site in found}
+            {spec.name: DecoupledAttention(spec, own[spec.name], settings.rank) for spec in found}
         )
 
     @classmethod

@@ -29,9 +29,9 @@ class BucketBatchSampler:
         return self._epoch(step // len(self._plan))[step % len(self._plan)]
 
     def _shuffle(self, epoch: int) -> list[list[int]]:
-        draw = np.random.default_rng([*self._seed, epoch])
-        batches = [part for bucket in self._buckets for part in self._cut(draw.permutation(bucket))]
-        return [batches[index] for index in draw.permutation(len(batches))]
+        rng = np.random.default_rng([*self._seed, epoch])
+        batches = [part for bucket in self._buckets for part in self._cut(rng.permutation(bucket))]
+        return [batches[index] for index in rng.permutation(len(batches))]
 
     def _cut(self, photos: NDArray[Any]) -> list[list[int]]:
         count = -(-len(photos) // self._batch)

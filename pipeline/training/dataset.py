@@ -87,16 +87,16 @@ class TrainingSet:
         captions, face_row = self._seen[number]["caption"], 0
         for row, values in enumerate(rows):
             size = values["width"], values["height"]
-            place = {"moments": (number, seen[size]), "caption": (number, int(captions[row]))}
-            yield {**values, "size": size, **place, "features": (number, face_row)}
+            entry = {"moments": (number, seen[size]), "caption": (number, int(captions[row]))}
+            yield {**values, "size": size, **entry, "features": (number, face_row)}
             seen[size] += 1
             face_row += len(values["faces"])
 
     def _add(self, row: Mapping[str, Any], allowed: Container[str]) -> None:
         first, (number, face_row) = len(self.faces), row["features"]
         for index, face in enumerate(row["faces"]):
-            place = number, face_row + index
-            self.faces.append(_face(face, len(self.photos), row["size"], place, face["face_id"] in allowed))
+            entry = number, face_row + index
+            self.faces.append(_face(face, len(self.photos), row["size"], entry, face["face_id"] in allowed))
         faces = tuple(range(first, len(self.faces)))
         self.photos.append(Photo(row["size"], row["moments"], row["caption"], faces))
 
@@ -127,15 +127,15 @@ class TrainingSet:
         self, photos: Sequence[int], phase: Phase, method: Method, empty: Text, seeds: Sequence[Sequence[int]]
     ) -> Example:
         """The batch of these photos; `seeds` has one list of whole numbers per photo."""
-        draws = [np.random.default_rng(seed) for seed in seeds]
+        rngs = [np.random.default_rng(seed) for seed in seeds]
         chosen = [
-            [self._choose(face, phase.references, draw) for face in self.photos[photo].faces]
-            for photo, draw in zip(photos, draws, strict=True)
+            [self._choose(face, phase.references, rng) for face in self.photos[photo].faces]
+            for photo, rng in zip(photos, rngs, strict=True)
         ]
         names = tuple(method.null_features)
         features = [[[self._features_of(face, names) for face in each] for each in row] for row in chosen]
         people = collate(features, method.null_features)
-        no_text, no_faces = _drops(phase, draws)
+        no_text, no_faces = _drops(phase, rngs)
         moments = torch.from_numpy(np.stack([self._moments(photo) for photo in photos]))
         batch = Batch(
             text=self._text(photos).where(no_text, empty),
@@ -154,9 +154,9 @@ class TrainingSet:
                 found[b, n] = self.faces[face].embedding
         return torch.from_numpy(found)
 
-    def _choose(self, face: int, count: int, draw: np.random.Generator) -> list[int]:
+    def _choose(self, face: int, count: int, rng: np.random.Generator) -> list[int]:
         pool = self.others(face)
-        return [pool[index] for index in draw.permutation(len(pool))[:count]]
+        return [pool[index] for index in rng.permutation(len(pool))[:count]]
 
     def _features_of(self, face: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         entry, row = self.faces[face].features
@@ -189,17 +189,17 @@ class TrainingSet:
         return Places(torch.from_numpy(boxes).float(), torch.from_numpy(landmarks).float())
 
 
-def _face(row: dict[str, Any], photo: int, size: tuple[int, int], place: tuple[int, int], reference: bool) -> Face:
+def _face(row: dict[str, Any], photo: int, size: tuple[int, int], entry: tuple[int, int], reference: bool) -> Face:
     extent = np.array(size, np.float32)
     box = np.asarray(row["box"], np.float32).reshape(2, 2) / extent
     landmarks = (np.asarray(row["landmarks"], np.float32).reshape(-1, 2) + HALF_PIXEL) / extent
     embedding = np.asarray(row["embedding"], np.float32)
-    return Face(row["identity_id"], photo, place, box.reshape(4), landmarks, embedding, reference)
+    return Face(row["identity_id"], photo, entry, box.reshape(4), landmarks, embedding, reference)
 
 
-def _drops(phase: Phase, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
+def _drops(phase: Phase, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
     """Which photos lose their text and which their faces, (B,) bool each."""
-    lots = torch.tensor([draw.random() for draw in draws])
+    uniform = torch.tensor([rng.random() for rng in rngs])
     text, faces, both = phase.dropout.text, phase.dropout.faces, phase.dropout.both
-    neither = lots < both
-    return neither | ((lots >= both) & (lots < both + text)), neither | (lots >= 1 - faces)
+    neither = uniform < both
+    return neither | ((uniform >= both) & (uniform < both + text)), neither | (uniform >= 1 - faces)

@@ -17,13 +17,13 @@ from pipeline.training.dataset import Example
 SHIFT = 1 / 16  # of the picture: how far a close-up's middle may be from the face's
 
 
-def close_up(example: Example, draws: Sequence[np.random.Generator]) -> Example:
+def close_up(example: Example, rngs: Sequence[np.random.Generator]) -> Example:
     """The example (B, 2C, h, w) as close-ups (B, 2C, h / 2, w / 2) by one generator per picture of one person."""
     places = example.batch.places
     assert places is not None
     size = example.batch.size
     half = size[0] // 2, size[1] // 2
-    shifts = torch.tensor(np.stack([draw.uniform(-SHIFT, SHIFT, 2) for draw in draws]), dtype=torch.float32)
+    shifts = torch.tensor(np.stack([rng.uniform(-SHIFT, SHIFT, 2) for rng in rngs]), dtype=torch.float32)
     corners = corners_of(places.boxes[:, 0].cpu(), shifts, size, half)
     cut = [kept[:, y : y + half[0], x : x + half[1]] for kept, (x, y) in zip(example.moments, corners, strict=True)]
     batch = replace(

@@ -77,7 +77,7 @@ def _cause(error: BaseException) -> LikenessError | None:
 
 @contextmanager
 def _progress(plan: "TrainingPlan") -> Iterator[None]:
-    """Show images seen while the ranks, whose output Ray keeps to itself, write their journal."""
+    """Show images seen while the ranks, whose output Ray keeps to itself, log what they did."""
     done, begun = threading.Event(), time.time()
     with tqdm(total=plan.train.images, desc=f"train {plan.method}", unit="image", mininterval=1.0) as bar:
 
@@ -94,11 +94,11 @@ def _progress(plan: "TrainingPlan") -> Iterator[None]:
             thread.join()
 
 
-def _advance(bar: Any, journal: Path, begun: float) -> None:
+def _advance(bar: Any, log: Path, begun: float) -> None:
     try:
-        if journal.stat().st_mtime < begun:  # an earlier run's
+        if log.stat().st_mtime < begun:  # an earlier run's
             return
-        seen = json.loads(journal.read_text())
+        seen = json.loads(log.read_text())
     except (OSError, ValueError):  # not written yet, or being written just now
         return
     images = int(seen.get("images", 0))

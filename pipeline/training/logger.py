@@ -20,7 +20,7 @@ CURVE = "curve.csv"
 
 
 class TrainingLogger:
-    """Means of the loss terms over EVERY steps, written by the first rank only; one journal per phase."""
+    """Means of the loss terms over EVERY steps, written by the first rank only; one logger per phase."""
 
     def __init__(self, folder: Path, writes: bool, images: int) -> None:
         """Go on where `images` were seen; lines of a killed run beyond that are dropped."""

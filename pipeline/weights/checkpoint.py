@@ -58,20 +58,20 @@ class Checkpoint:
         """Replace the file."""
         tensors = {f"weights/{name}": value for name, value in state.weights.items()}
         tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
-        place = {"phase": state.phase, "step": state.step, "seconds": state.seconds}
-        _write(self._path, tensors, {"fingerprint": self._fingerprint, **place})
+        progress = {"phase": state.phase, "step": state.step, "seconds": state.seconds}
+        _write(self._path, tensors, {"fingerprint": self._fingerprint, **progress})
         self._last = time.monotonic()
 
     def read(self) -> TrainingState | None:
         """The state to go on from; None when there is none of this run."""
         if not self._path.exists():
             return None
-        tensors, place = read(self._path)
-        if place.pop("fingerprint") != self._fingerprint:
+        tensors, progress = read(self._path)
+        if progress.pop("fingerprint") != self._fingerprint:
             return None
         weights, optimiser = ({name.removeprefix(kind): tensors[name] for name in tensors if name.startswith(kind)}
                               for kind in ("weights/", "optimiser/"))  # fmt: skip
-        return TrainingState(weights, optimiser, **place)
+        return TrainingState(weights, optimiser, **progress)
 
     def remove(self) -> None:
         """Training is finished."""

@@ -27,7 +27,7 @@ from pipeline.training import loop
 from pipeline.training.distributed import SINGLE_PROCESS
 from pipeline.training.optimiser import Gradients
 from pipeline.training.randomness import StepKey
-from pipeline.weights import checkpoint as adapter
+from pipeline.weights import checkpoint
 from tests import tiny_models
 from tests.tiny_training import make_plan
 
@@ -45,25 +45,32 @@ VARIANTS = [
 
 def create(name: str, backbone: Backbone, models: Models) -> Method:
     torch.manual_seed(0)
-    method = adapter.create(name, backbone, FrozenEncoders(models))
+    method = checkpoint.create(name, backbone, FrozenEncoders(models))
     method.attach(backbone.unet)
     return method
 
 
 def shaken(net: nn.Module, spread: float = 0.1) -> nn.Module:
     """The net with noise on all its weights, in the place of training."""
-    draw = torch.Generator().manual_seed(7)
+    generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in net.parameters():
-            parameter += spread * torch.randn(parameter.shape, generator=draw)
+            parameter += spread * torch.randn(parameter.shape, generator=generator)
     return net
 
 
 def batch_of(method: Method, backbone: Backbone, people: list[int]) -> Batch:
     """Pictures with so many people each, of random features."""
-    draw = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(4)
     features = [
-        [[{name: torch.randn(value.shape, generator=draw).numpy() for name, value in method.null_features.items()}]]
+        [
+            [
+                {
+                    name: torch.randn(value.shape, generator=generator).numpy()
+                    for name, value in method.null_features.items()
+                }
+            ]
+        ]
         * count
         for count in people
     ]
@@ -192,9 +199,7 @@ def test_its_file_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLACING)
 @torch.no_grad()
-def test_in_drawing_somebody_else_is_heard_in_their_place_and_not_in_the_other_persons(
-    name: str, models: Models
-) -> None:
+def test_another_person_changes_only_the_positions_in_their_own_mask(name: str, models: Models) -> None:
     """Layer by layer: what one says, the next ones carry everywhere."""
     pair = Pair(name, models)
     before = pair.layers(pair.batch)
@@ -210,7 +215,7 @@ def test_in_drawing_somebody_else_is_heard_in_their_place_and_not_in_the_other_p
 
 @pytest.mark.parametrize("name", PLACING)
 @torch.no_grad()
-def test_it_is_masks_that_say_who_is_where_and_not_the_order_of_people(name: str, models: Models) -> None:
+def test_masks_and_not_the_order_of_people_say_who_is_where(name: str, models: Models) -> None:
     pair = Pair(name, models)
     plain, turned = pair.predict(pair.batch), exchanged(pair.batch)
     assert not torch.allclose(pair.predict(turned), plain, atol=1e-3)
@@ -229,7 +234,7 @@ def test_it_trains_and_draws_one_person_and_several(name: str, any_models: Model
 def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path: Path) -> None:
     plan = make_plan(tmp_path, models, name, images=8)
     loop.fit(plan)
-    card = json.loads((plan.out / adapter.CARD).read_text())
+    card = json.loads((plan.out / checkpoint.CARD).read_text())
     assert card["method"] == name
     own = asdict(create(name, load.load(models.backbone), models).settings)
     assert card["settings"] == json.loads(json.dumps(own))  # JSON has no tuples
@@ -241,7 +246,7 @@ def test_its_card_says_what_it_was_made_from(name: str, models: Models, tmp_path
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_so_does_every_variant(name: str, models: Models, tmp_path: Path) -> None:
+def test_every_variant_trains_and_draws(name: str, models: Models, tmp_path: Path) -> None:
     train_and_draw(name, models, tmp_path)
 
 
@@ -250,7 +255,7 @@ def train_and_draw(name: str, models: Models, folder: Path) -> None:
     loop.fit(plan)
     backbone = load.load(models.backbone)
     untouched = {key: value.clone() for key, value in backbone.unet.state_dict().items()}
-    method = adapter.load(plan.out, backbone)
+    method = checkpoint.load(plan.out, backbone)
     fresh = create(name, load.load(models.backbone), models).state_dict()
     assert any(not torch.equal(value, fresh[key]) for key, value in method.state_dict().items())
     for people in (1, 2):
@@ -269,22 +274,22 @@ def test_a_run_that_was_stopped_in_every_phase_ends_with_the_same_bytes(
     monkeypatch.setattr(loop, "EVERY", 1)  # steps between checkpoints
     undisturbed, stopped = (make_plan(tmp_path / each, any_models, name, images=40, batch=2) for each in ("one", "two"))
     loop.fit(undisturbed)
-    write, places = adapter.Checkpoint.write, []
+    write, places = checkpoint.Checkpoint.write, []
 
-    def write_and_stop(checkpoint: adapter.Checkpoint, state: adapter.TrainingState) -> None:
-        write(checkpoint, state)
+    def write_and_stop(kept: checkpoint.Checkpoint, state: checkpoint.TrainingState) -> None:
+        write(kept, state)
         if state.phase not in places:
             places.append(state.phase)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(adapter.Checkpoint, "write", write_and_stop)
+    monkeypatch.setattr(checkpoint.Checkpoint, "write", write_and_stop)
     phases = len(create(name, load.load(any_models.backbone), any_models).phases())
     for _ in range(phases):
         with pytest.raises(KeyboardInterrupt):
             loop.fit(stopped)
     loop.fit(stopped)
     assert places == list(range(phases))
-    for file in (adapter.WEIGHTS, adapter.CARD):
+    for file in (checkpoint.WEIGHTS, checkpoint.CARD):
         assert (stopped.out / file).read_bytes() == (undisturbed.out / file).read_bytes(), file
 
 
@@ -345,13 +350,13 @@ def test_all_methods_are_shown_the_same_photos_in_one_order(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_references_matter_after_training_and_their_absence_is_the_blank(
+def test_references_change_the_prediction_and_their_absence_is_unconditional(
     name: str, models: Models, tmp_path: Path
 ) -> None:
     plan = make_plan(tmp_path, models, name, images=80, learning_rate=1e-2)
     loop.fit(plan)
     backbone = load.load(models.backbone)
-    method = adapter.load(plan.out, backbone)
+    method = checkpoint.load(plan.out, backbone)
     batch, times = batch_of(method, backbone, [1]), torch.tensor([900])
     noisy = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(0))
     empty = backbone.encode_text([""])

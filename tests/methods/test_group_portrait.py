@@ -42,23 +42,25 @@ def create(models: Models, backbone: Backbone, name: str = "group_portrait") -> 
 
 def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> NoisyBatch:
     """A pair of people with their places, not noisy."""
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     features = {
-        name: torch.randn(1, 2, 1, *value.shape, generator=draw) for name, value in method.null_features.items()
+        name: torch.randn(1, 2, 1, *value.shape, generator=generator) for name, value in method.null_features.items()
     }
     people = People(features, torch.ones(1, 2, 1, dtype=torch.bool))
     if dropped:
         people = people.where(torch.tensor([True]), method.null_features)
-    points = torch.rand(1, 2, 68, 2, generator=draw) * 0.3 + torch.tensor([[0.1, 0.3], [0.6, 0.3]]).view(1, 2, 1, 2)
+    points = torch.rand(1, 2, 68, 2, generator=generator) * 0.3 + torch.tensor([[0.1, 0.3], [0.6, 0.3]]).view(
+        1, 2, 1, 2
+    )
     boxes = torch.tensor([[[0.1, 0.3, 0.4, 0.6], [0.6, 0.3, 0.9, 0.6]]])
     painted = method.render_control(
         tiny_models.head(), [tiny_models.posed((32, 32), 16), tiny_models.posed((96, 32), 16)], (64, 128)
     )
     canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
     batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), control_image=canvas)
-    latents, times = torch.randn(1, 4, 8, 16, generator=draw), torch.tensor([100])
-    noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=draw), times)
-    wanted = F.normalize(torch.randn(1, 2, tiny_models.EMBEDDING, generator=draw), dim=-1)
+    latents, times = torch.randn(1, 4, 8, 16, generator=generator), torch.tensor([100])
+    noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=generator), times)
+    wanted = F.normalize(torch.randn(1, 2, tiny_models.EMBEDDING, generator=generator), dim=-1)
     return NoisyBatch(batch, latents, noisy, times, noisy, torch.ones(1), 0.0, wanted, backbone)
 
 

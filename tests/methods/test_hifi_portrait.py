@@ -24,9 +24,9 @@ def method(models: Models) -> HifiPortrait:
 
 
 def people(method: HifiPortrait, references: int, given: int) -> People:
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     features = {
-        name: torch.randn(1, 1, references, *value.shape, generator=draw)
+        name: torch.randn(1, 1, references, *value.shape, generator=generator)
         for name, value in method.null_features.items()
     }
     return People(features, (torch.arange(references) < given).view(1, 1, -1))

@@ -24,9 +24,9 @@ SMALL = Settings(queries=4, depth=2, rank=2)
 
 
 def people(count: int, references: int = 1) -> People:
-    draw = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(1)
     sizes = {"embedding": (8,), "intrinsic": (49, 16), "structure": (16, 56)}
-    features = {name: torch.randn(1, count, references, *size, generator=draw) for name, size in sizes.items()}
+    features = {name: torch.randn(1, count, references, *size, generator=generator) for name, size in sizes.items()}
     return People(features, torch.ones(1, count, references, dtype=torch.bool))
 
 
@@ -135,9 +135,11 @@ def test_where_the_background_wins_nobody_is_heard(models: Models, count: int) -
     assert isinstance(made, UniPortrait)
     made.attach(backbone.unet)
     name, layer = next((name, layer) for name, layer in made.layers.items() if layer.branch is not None)
-    draw = torch.Generator().manual_seed(0)
-    tokens, hidden, text = (torch.randn(size, generator=draw) for size in ((1, count, 16, 16), (1, 32, 32), (1, 5, 16)))
-    torch.nn.init.normal_(layer.branch.router.background, generator=draw)
+    generator = torch.Generator().manual_seed(0)
+    tokens, hidden, text = (
+        torch.randn(size, generator=generator) for size in ((1, count, 16, 16), (1, 32, 32), (1, 5, 16))
+    )
+    torch.nn.init.normal_(layer.branch.router.background, generator=generator)
     faces, found = IdCondition(tokens, torch.ones(1, count, dtype=torch.bool), None, 1.0), []
     for each in (replace(faces, scale=0.0), faces):
         made.attention_state.reset(each, (4, 8))

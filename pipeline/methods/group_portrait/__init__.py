@@ -99,13 +99,13 @@ class GroupPortrait(Method):
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        crossing = [site for site in found if site.context]
+        crossing = [spec for spec in found if spec.context]
         dimension = len(null_features["embedding"])
         seen = null_features["patches"].shape[1]
         self.latent_id = LatentId(backbone.channels, settings.widths, dimension)
         self.look = nn.Linear(settings.widths[-1], seen) if settings.latent_id else None
         self.identity = FaceIdPlus(dimension, seen, crossing[0].context or 0, settings.tokens, settings.depth)
-        self.layers = nn.ModuleDict({site.name: MaskAttention(site, own[site.name]) for site in crossing})
+        self.layers = nn.ModuleDict({spec.name: MaskAttention(spec, own[spec.name]) for spec in crossing})
         self.net = SpatialNet(backbone, self.control_channels) if settings.controller else None
         self._judge: Any = None
 

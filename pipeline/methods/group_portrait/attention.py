@@ -12,8 +12,8 @@ from pipeline.backbone.inject import AttentionLayer, AttentionSpec, attend, merg
 class MaskedBranch(IdBranch):
     """The people's branch: one softmax over everybody's tokens and over nobody."""
 
-    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
-        super().__init__(site, attn)
+    def __init__(self, spec: AttentionSpec, attn: Attention) -> None:
+        super().__init__(spec, attn)
         self.nobody = nn.Parameter(torch.zeros(self.key.out_features))  # its key; its value is zero
 
     def forward(self, query: Tensor, faces: IdCondition, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,9 +33,9 @@ class MaskedBranch(IdBranch):
 class MaskAttention(AttentionLayer):
     """One cross-attention layer with the people's branch; it leaves their shares of the attention."""
 
-    def __init__(self, site: AttentionSpec, attn: Attention) -> None:
+    def __init__(self, spec: AttentionSpec, attn: Attention) -> None:
         super().__init__()
-        self.branch = MaskedBranch(site, attn)
+        self.branch = MaskedBranch(spec, attn)
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""

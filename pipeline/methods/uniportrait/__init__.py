@@ -85,9 +85,9 @@ class UniPortrait(Method):
     def __init__(self, backbone: Backbone, null_features: dict[str, Tensor], settings: Settings) -> None:
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        width = next(site.context for site in found if site.context)
+        width = next(spec.context for spec in found if spec.context)
         self.identity = IdEmbedding(null_features, width, settings)
-        layers = {site.name: PortraitAttention(site, own[site.name], width, settings) for site in found}
+        layers = {spec.name: PortraitAttention(spec, own[spec.name], width, settings) for spec in found}
         self.layers = nn.ModuleDict(layers)
         self._thin = False
 

@@ -13,9 +13,9 @@ from pipeline.methods.uniportrait.settings import Settings
 class RoutedBranch(IdBranch):
     """The people's branch of a cross-attention layer, whose positions a router allots unless the user has."""
 
-    def __init__(self, site: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
-        super().__init__(site, attn)
-        self.router = Router(site.hidden, width, settings.queries, settings.background)
+    def __init__(self, spec: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
+        super().__init__(spec, attn)
+        self.router = Router(spec.hidden, width, settings.queries, settings.background)
         self.gathered = settings.gathered
 
     def forward(self, query: Tensor, hidden: Tensor, faces: IdCondition, layer: AttentionLayer) -> Tensor:
@@ -42,11 +42,11 @@ class RoutedBranch(IdBranch):
 class PortraitAttention(AttentionLayer):
     """One attention layer: a low-rank set for one person and one for several, and the face branch beside text."""
 
-    def __init__(self, site: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
+    def __init__(self, spec: AttentionSpec, attn: Attention, width: int, settings: Settings) -> None:
         super().__init__()
-        self.single = AttentionLowRank(site, settings.rank)
-        self.multi = AttentionLowRank(site, settings.rank)
-        self.branch = RoutedBranch(site, attn, width, settings) if site.context else None
+        self.single = AttentionLowRank(spec, settings.rank)
+        self.multi = AttentionLowRank(spec, settings.rank)
+        self.branch = RoutedBranch(spec, attn, width, settings) if spec.context else None
 
     def forward(self, attn: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
         """(B, L, C), as AttentionLayer says."""
