@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import code, methods, plugins, settings
 from pipeline import method as contract
-from pipeline import methods, plugins, settings
 from pipeline.report.build import build
 from pipeline.settings import Models
 from tests.methods.test_contract import train_and_draw
@@ -92,6 +92,8 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     path.parent.mkdir(parents=True)
     path.write_text(SOURCE)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path / "methods")])
+    in_the_project = code.path_of
+    monkeypatch.setattr(code, "path_of", lambda each: path if each.endswith(".throw_away") else in_the_project(each))
     monkeypatch.delitem(sys.modules, "pipeline.methods.throw_away", raising=False)
     monkeypatch.delattr(methods, "throw_away", raising=False)
     return "throw_away"
