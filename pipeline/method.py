@@ -29,7 +29,7 @@ from pipeline.backbone.inject import AttentionLayer, AttentionState, attach
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.masks import box_masks
 from pipeline.errors import SettingsError, did_you_mean
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head
 from pipeline.images import Pixels
 
@@ -169,7 +169,7 @@ class Method(nn.Module):
         return {}
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """The people of a layout as a spatial condition (H, W, control_channels), once per picture, before training."""
         raise NotImplementedError(f"{cls.__name__} says that it has a control image, and does not render it")
 

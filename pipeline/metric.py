@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import iou
 
 Floats = NDArray[np.floating]
@@ -54,7 +55,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Score:
-    """One number of one image. `slot` is the person's place in the case, WHOLE_IMAGE for the image."""
+    """One number of one image. `slot` is the person's number in the case, WHOLE_IMAGE for the image."""
 
     metric: str
     slot: int
@@ -65,44 +66,36 @@ class Score:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where strangers and the same person lie on a recogniser's cosine scale, from real pairs of test people.
+    """Where impostor and genuine pairs lie on a recogniser's cosine scale, from real pairs of test people.
 
     Cosines of two recognisers cannot be averaged as they are: one's 0.3 is another's 0.5.
     """
 
     impostor: float  # mean cosine of two people
     genuine: float  # mean cosine of two photographs of one person
-    threshold: float  # cosine that a share of 1e-3 of the pairs of strangers exceeds
+    threshold: float  # cosine that a share of 1e-3 of the impostor pairs exceeds
 
     def __call__(self, cosine: Floats) -> Floats:
-        """Cosines on a scale where strangers average 0 and the same person 1."""
+        """Cosines on a scale where impostor pairs average 0 and genuine pairs 1."""
         return (cosine - self.impostor) / (self.genuine - self.impostor)
 
 
 @dataclass(frozen=True)
-class Held:
-    """How a head is held, or how M heads are; the three sizes then begin with M."""
-
-    rotation: Floats  # (3, 3) from head axes to viewer axes, pipeline/head/camera.py
-    expression: Floats  # (E,) weights of the 3D head, from 0 to 1
-    landmarks: Floats  # (68, 2) pixels of the image, iBUG order
-    eyes: Floats  # pixels between the outer corners of the eyes, were the head seen from the front
-
-    def __getitem__(self, index: int) -> "Held":
-        """One of M heads."""
-        return Held(self.rotation[index], self.expression[index], self.landmarks[index], self.eyes[index])
-
-
-@dataclass(frozen=True)
 class Person:
-    """Who a place in a case asks for. Embeddings per encoder are of unit length."""
+    """Somebody whom a case asks for. Embeddings are of unit length; the recognisers' are of faces, per encoder."""
 
     identity_id: str
     references: Mapping[str, Floats]  # encoder -> (R, D), the photographs that a generator may be given
     held_out: Mapping[str, Floats]  # encoder -> (H, D), other photographs of the person, only scored against
-    box: Floats | None = None  # (4,) where the layout wants the face, x1 y1 x2 y2 in pixels; None without a layout
-    held: Held | None = None  # how the layout wants the head held, with this person's shape; None without a layout
+    wanted: HeadPose | None = None  # the layout's box and pose, with this person's shape; None without a layout
     given: int | None = None  # how many of the references, the first ones, the generator was given; None for all
+    reference_images: Floats | None = None  # (R, D) whole photographs, by the image-text model
+    held_out_images: Floats | None = None  # (H, D)
+
+    @property
+    def box(self) -> Floats | None:
+        """Where the layout wants the face (4,), x1, y1, x2, y2 in pixels; None without a layout."""
+        return None if self.wanted is None else self.wanted.box
 
 
 @dataclass(frozen=True)
@@ -119,8 +112,9 @@ class Evidence:
     boxes: Floats  # (M, 4)
     faces: Mapping[str, Floats]  # encoder -> (M, D)
     matched: NDArray[np.intp]  # (N,)
-    prompt_cosine: float = 0.0  # of the image-text model, between image and prompt
-    held: Held | None = None  # of the M faces, as measured in the image; None where nothing is wanted of it
+    image: Floats | None = None  # (D,) the image by the image-text model, unit length; None: there is no image
+    prompt: Floats | None = None  # (D,) the prompt by the same model
+    poses: Sequence[HeadPose] | None = None  # of the M faces, as measured in the image; None without a layout
 
     @property
     def found(self) -> int:
@@ -162,26 +156,26 @@ def mean_of(values: Mapping[str, Floats]) -> Floats:
 
 
 def matched_to_boxes(evidence: Evidence) -> NDArray[np.intp]:
-    """For each place of the layout the face (index, or -1) that stands in it, whoever it shows; empty without a layout.
+    """For each box of the layout the face (index, or -1) that lies in it, whoever it shows; empty without a layout.
 
-    Faces are dealt out to places one to one so that the sum of the overlaps is largest. `matched` deals them out by
-    likeness instead: people who have changed places are still held as their places were to be.
+    Faces are matched to the layout's boxes one to one so that the sum of the overlaps is largest. `matched` goes by
+    likeness instead: people who have changed places are still compared with what the layout wants where they are.
     """
-    places = [person.box for person in evidence.people if person.box is not None]
-    if len(places) < len(evidence.people):
+    boxes = [person.box for person in evidence.people if person.box is not None]
+    if len(boxes) < len(evidence.people):
         return np.empty(0, np.intp)
-    shared = iou(np.stack(places), evidence.boxes)
-    filled = np.full(len(places), -1, np.intp)
-    for place, face in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
-        filled[place] = face if shared[place, face] > 0 else -1
-    return filled
+    shared = iou(np.stack(boxes), evidence.boxes)
+    matched = np.full(len(boxes), -1, np.intp)
+    for slot, face in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
+        matched[slot] = face if shared[slot, face] > 0 else -1
+    return matched
 
 
-def per_box(evidence: Evidence, error: Callable[[Held, Held], float]) -> list[float]:
-    """`error(wanted, found)` of the face in each place, LEFT_OUT where there is none; empty without a layout."""
-    found = evidence.held
-    wanted = [person.held for person in evidence.people]
+def per_box(evidence: Evidence, error: Callable[[HeadPose, HeadPose], float]) -> list[float]:
+    """`error(wanted, found)` of the face in each box, LEFT_OUT where there is none; empty without a layout."""
+    found = evidence.poses
+    wanted = [person.wanted for person in evidence.people]
     return [
-        LEFT_OUT if face < 0 or found is None or (how := wanted[slot]) is None else error(how, found[int(face)])
+        LEFT_OUT if face < 0 or found is None or (pose := wanted[slot]) is None else error(pose, found[int(face)])
         for slot, face in enumerate(matched_to_boxes(evidence))
     ]

@@ -25,7 +25,7 @@ from pipeline.benchmark.cases import Case
 from pipeline.encoders.recogniser import WEIGHTS
 from pipeline.encoders.residual import ResidualNet, fold
 from pipeline.head.camera import Camera
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head, save_head
 from pipeline.settings import Models
 
@@ -221,15 +221,11 @@ def _person(number: int) -> cases.Person:
 
 def _case(number: int, cast: tuple[cases.Person, ...]) -> Case:
     places = tuple(
-        cases.Place(
-            box=(64.0 * slot + 16, 16.0, 64.0 * slot + 48, 48.0),
-            yaw=0.0,
-            pitch=0.0,
-            roll=0.0,
-            scale=16.0,
-            translation=(64.0 * slot + 32, 32.0),
-            expression=(0.0,) * EXPRESSION,
-            landmarks=(32.0,) * 136,
+        HeadPose(
+            Camera(0.0, 0.0, 0.0, 16.0, 64.0 * slot + 32, 32.0),
+            expression=np.zeros(EXPRESSION),
+            landmarks=np.full((68, 2), 32.0),
+            box=np.array([64.0 * slot + 16, 16.0, 64.0 * slot + 48, 48.0]),
         )
         for slot in range(len(cast))
     )
@@ -237,13 +233,13 @@ def _case(number: int, cast: tuple[cases.Person, ...]) -> Case:
     return Case(f"c{number}", "a of b", number, width, 64, cast, places, ("t9-9",), places, ("p0-0",))
 
 
-def posed(
+def head_pose(
     place: tuple[float, float] = (56.0, 56.0), scale: float = 30.0, shape: float = 0.0, yaw: float = 0.0
-) -> Posed:
+) -> HeadPose:
     """A head without expression around a pixel; all coefficients of its shape are `shape`."""
     camera = Camera(yaw, 0.0, 0.0, scale, *place)
     coefficients, expression = np.full(SHAPE, shape, np.float32), np.zeros(EXPRESSION, np.float32)
-    return Posed(coefficients, expression, camera, np.zeros((68, 2), np.float32))
+    return HeadPose(camera, expression, np.zeros((68, 2), np.float32), shape=coefficients)
 
 
 def samples_row() -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels
 
 Floats = NDArray[np.float32]
@@ -27,7 +27,7 @@ class Reference:
 
     crop: Pixels  # (112, 112, 3) RGB
     embedding: Floats  # (D,) recogniser A, unit length
-    posed: Posed  # the head in the crop
+    pose: HeadPose  # the head in the crop
 
 
 @dataclass(frozen=True)

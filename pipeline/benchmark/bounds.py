@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import images
-from pipeline.benchmark.cases import Case, Place, Shot, layout_of
+from pipeline.benchmark.cases import Case, Shot, layout_of
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels
 
 CANVAS = 128  # grey level of what no photo covers
@@ -55,12 +56,12 @@ def no_id(case: Case, protocol: str, materials: Materials) -> Pixels:
 
 
 def pasted_reference(case: Case, protocol: str, materials: Materials) -> Pixels:
-    """Every person's best reference, pasted at the layout's place on a plain canvas."""
+    """Every person's best reference, pasted into the layout's box on a plain canvas."""
     return paste(case, layout_of(case, protocol), [person.references[0] for person in case.people], materials.photo)
 
 
 def other_photo(case: Case, protocol: str, materials: Materials) -> Pixels:
-    """Another photo of every person: the photo itself for one, pasted at the layout's places for several."""
+    """Another photo of every person: the photo itself for one, pasted into the layout's boxes for several."""
     shots = [person.other for person in case.people]
     if len(shots) > 1:
         return paste(case, layout_of(case, protocol), shots, materials.photo)
@@ -83,16 +84,17 @@ BOUNDS: dict[str, Bound] = {
 }
 
 
-def paste(case: Case, places: Sequence[Place], shots: Sequence[Shot], photo: Callable[[str], Source]) -> Pixels:
-    """A canvas (H, W, 3) with each shot's part of its photo, scaled and shifted so that its box lies on the place's."""
+def paste(case: Case, layout: Sequence[HeadPose], shots: Sequence[Shot], photo: Callable[[str], Source]) -> Pixels:
+    """A canvas (H, W, 3) with each shot's part of its photo, scaled and shifted to bring its box to the layout's."""
     canvas = np.full((case.height, case.width, 3), CANVAS, np.uint8)
-    edges = columns([place.box for place in places], case.width)
-    for place, shot, left, right in zip(places, shots, edges[:-1], edges[1:], strict=True):
+    boxes = [np.asarray(pose.box, np.float64) for pose in layout]
+    edges = columns([box.tolist() for box in boxes], case.width)
+    for wanted, shot, left, right in zip(boxes, shots, edges[:-1], edges[1:], strict=True):
         source = photo(shot.photo_id)
         cut, box = part_of(source, shot.face_id)
-        factor = _size(np.array(place.box)) / _size(box)
+        factor = _size(wanted) / _size(box)
         scaled = images.resize(cut, *(max(1, round(side * factor)) for side in (cut.shape[1], cut.shape[0])))
-        corner = np.round(_centre(np.array(place.box)) - _centre(box) * factor).astype(np.int64)
+        corner = np.round(_centre(wanted) - _centre(box) * factor).astype(np.int64)
         _lay(canvas[:, left:right], scaled, corner - (left, 0))
     return canvas
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from pipeline.benchmark.cases import Benchmark, Case, Names, Person, Place, hash_of_cases
+from pipeline.benchmark.cases import Benchmark, Case, Names, Person, hash_of_cases
 from pipeline.errors import SettingsError
-from pipeline.head.camera import Camera, project
-from pipeline.head.model import Head, combine
+from pipeline.head.head_pose import HeadPose
+from pipeline.head.model import Head
 
 PROMPTS = Path("pipeline/benchmark/prompts")
 
@@ -30,19 +30,6 @@ class BenchmarkSpec:
 
 
 @dataclass(frozen=True)
-class Pose:
-    """A face of a photo that a layout may be taken from."""
-
-    box: tuple[float, ...]
-    yaw: float
-    pitch: float
-    roll: float
-    scale: float
-    translation: tuple[float, ...]
-    expression: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class LayoutSource:
     """A photo that a layout may be taken from; faces from left to right."""
 
@@ -50,7 +37,7 @@ class LayoutSource:
     width: int
     height: int
     identity_ids: Names
-    poses: tuple[Pose, ...]
+    poses: tuple[HeadPose, ...]
 
 
 def read_spec(name: str, folder: Path = PROMPTS) -> BenchmarkSpec:
@@ -74,7 +61,7 @@ def read_spec(name: str, folder: Path = PROMPTS) -> BenchmarkSpec:
 def build_cases(
     wanted: BenchmarkSpec,
     people: Sequence[Person],
-    donors: Sequence[LayoutSource],
+    sources: Sequence[LayoutSource],
     priors: Sequence[LayoutSource],
     head: Head,
     casts: Mapping[int, int],
@@ -84,7 +71,7 @@ def build_cases(
 
     Args:
         people: the test people who have enough photos.
-        donors: test photos, for layouts; priors: training photos, for the prior.
+        sources: test photos, for layouts; priors: training photos, for the prior.
         casts: number of people -> how many casts; a number with fewer people than it needs gets none, and there is
             no case where photos of others, to take its layouts from, are lacking.
         seeds: images of each cast and prompt.
@@ -99,35 +86,9 @@ def build_cases(
         for count, number in sorted(casts.items())
         if len(people) >= count
         for index, cast in enumerate(draw_casts(people, count, number, wanted.seed))
-        for case in _cases_of(wanted, cast, index, donors, priors, head, seeds)
+        for case in _cases_of(wanted, cast, index, sources, priors, head, seeds)
     )
     return Benchmark(wanted.name, hash_of_cases(cases), cases)
-
-
-def placed(pose: Pose, size: tuple[int, int], column: tuple[float, float, float], head: Head) -> Place:
-    """A pose in a photo of `size` (width, height) brought to a column (left, width, height) of the canvas.
-
-    The photo is shrunk or grown until it fits. Lengths in pixels.
-    """
-    left, width, height = column
-    factor = min(width / size[0], height / size[1])
-    shift = np.array([left + (width - factor * size[0]) / 2, (height - factor * size[1]) / 2])
-    shift += (factor - 1) / 2  # whole numbers are the centres of pixels
-    moved = (np.array(pose.translation) * factor + shift).tolist()
-    box = (np.array(pose.box).reshape(2, 2) * factor + shift).ravel().tolist()
-    camera = Camera(pose.yaw, pose.pitch, pose.roll, pose.scale * factor, *moved)
-    spots = head.landmarks68
-    vertices = head.mean[spots] + combine(pose.expression, head.expression[:, spots])
-    return Place(
-        box=_rounded(box),
-        yaw=round(pose.yaw, 3),
-        pitch=round(pose.pitch, 3),
-        roll=round(pose.roll, 3),
-        scale=round(camera.scale, 4),
-        translation=_rounded(moved),
-        expression=_rounded(pose.expression),
-        landmarks=_rounded(project(vertices, camera)[0].ravel().tolist()),
-    )
 
 
 def draw_casts(people: Sequence[Person], count: int, casts: int, seed: int) -> Iterator[tuple[Person, ...]]:
@@ -135,13 +96,13 @@ def draw_casts(people: Sequence[Person], count: int, casts: int, seed: int) -> I
 
     Fewer casts are the beginning of more.
     """
-    draw = np.random.default_rng([seed, count])
+    rng = np.random.default_rng([seed, count])
     ordered = sorted(people, key=lambda person: person.identity_id)
     queue: list[Person] = []
     for _ in range(casts):
         if len(queue) < count:
             left = {person.identity_id for person in queue}
-            shuffled = [ordered[index] for index in draw.permutation(len(ordered))]
+            shuffled = [ordered[index] for index in rng.permutation(len(ordered))]
             # Those who are still waiting go to the end of the next round, so that nobody meets themselves.
             queue += sorted(shuffled, key=lambda person: person.identity_id in left)
         yield tuple(queue[:count])
@@ -152,7 +113,7 @@ def _cases_of(
     wanted: BenchmarkSpec,
     cast: tuple[Person, ...],
     index: int,
-    donors: Sequence[LayoutSource],
+    sources: Sequence[LayoutSource],
     priors: Sequence[LayoutSource],
     head: Head,
     seeds: int,
@@ -161,15 +122,15 @@ def _cases_of(
     width, height = wanted.canvas[count]
     names = {person.identity_id for person in cast}
     for number in range(seeds):
-        draw = np.random.default_rng([wanted.seed, count, index, number])
-        layout = _layout(donors, names, count, (width, height), head, draw)
-        prior = _layout(priors, names, count, (width, height), head, draw)
+        rng = np.random.default_rng([wanted.seed, count, index, number])
+        layout = _layout(sources, names, count, (width, height), head, rng)
+        prior = _layout(priors, names, count, (width, height), head, rng)
         if layout is None or prior is None:
             continue
         yield Case(
             case_id=f"{count}-{index:03d}-{number}",
             prompt=wanted.prompts[count][index % len(wanted.prompts[count])],
-            seed=int(draw.integers(2**31)),
+            seed=int(rng.integers(2**31)),
             width=width,
             height=height,
             people=cast,
@@ -181,31 +142,27 @@ def _cases_of(
 
 
 def _layout(
-    donors: Sequence[LayoutSource],
+    sources: Sequence[LayoutSource],
     cast: set[str],
     count: int,
     canvas: tuple[int, int],
     head: Head,
-    draw: np.random.Generator,
-) -> tuple[tuple[Place, ...], Names] | None:
-    """Places on a canvas, from a photo with as many faces, or from single faces side by side where there is none.
+    rng: np.random.Generator,
+) -> tuple[tuple[HeadPose, ...], Names] | None:
+    """Poses on a canvas, from a photo with as many faces, or from single faces side by side where there is none.
 
     None where there is no photo of others at all.
     """
-    strangers = [donor for donor in donors if not cast & set(donor.identity_ids)]
-    whole = [donor for donor in strangers if len(donor.poses) == count]
-    singles = [donor for donor in strangers if len(donor.poses) == 1]
+    others = [source for source in sources if not cast & set(source.identity_ids)]
+    whole = [source for source in others if len(source.poses) == count]
+    singles = [source for source in others if len(source.poses) == 1]
     if not whole and not singles:
         return None
     pool, many = (whole, 1) if whole else (singles, count)
-    chosen = [pool[int(number)] for number in draw.integers(len(pool), size=many)]
-    places = tuple(
-        placed(pose, (donor.width, donor.height), (canvas[0] * column / many, canvas[0] / many, canvas[1]), head)
-        for column, donor in enumerate(chosen)
-        for pose in donor.poses
+    chosen = [pool[int(number)] for number in rng.integers(len(pool), size=many)]
+    poses = tuple(
+        pose.on_canvas((source.width, source.height), (canvas[0] * column / many, canvas[0] / many, canvas[1]), head)
+        for column, source in enumerate(chosen)
+        for pose in source.poses
     )
-    return places, tuple(donor.photo_id for donor in chosen)
-
-
-def _rounded(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(round(float(value), 3) for value in values)
+    return poses, tuple(source.photo_id for source in chosen)

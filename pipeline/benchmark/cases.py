@@ -11,15 +11,17 @@ people and freed of their shape.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import shards
 from pipeline.errors import MissingInput, ShardError
+from pipeline.head.head_pose import HeadPose
 
 CASES_FILE = "_cases.json"
 PROTOCOLS = ("free", "layout")
+HEADS = ("layout", "prior")  # what holds poses in a stored case
 Names = tuple[str, ...]
 
 
@@ -42,22 +44,8 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a face is to be, and how it is held, without a shape: that of the head's mean. Pixels of the canvas."""
-
-    box: tuple[float, ...]  # x1, y1, x2, y2
-    yaw: float
-    pitch: float
-    roll: float
-    scale: float  # pixels per unit of the head
-    translation: tuple[float, ...]  # x, y of the head's origin
-    expression: tuple[float, ...]  # (E,)
-    landmarks: tuple[float, ...]  # 68 points x, y of the mean shape with this expression
-
-
-@dataclass(frozen=True)
 class Case:
-    """One image to be drawn. People and places go from left to right, in the same order."""
+    """One image to be drawn. People and poses go from left to right, in the same order; lengths in its pixels."""
 
     case_id: str
     prompt: str
@@ -65,9 +53,9 @@ class Case:
     width: int
     height: int
     people: tuple[Person, ...]
-    layout: tuple[Place, ...]
+    layout: tuple[HeadPose, ...]  # of the head's mean shape
     layout_photos: Names  # test photos, of other people, that the layout was taken from
-    prior: tuple[Place, ...]
+    prior: tuple[HeadPose, ...]
     prior_photos: Names  # training photos that the prior was taken from
 
 
@@ -80,14 +68,14 @@ class Benchmark:
     cases: tuple[Case, ...]
 
 
-def layout_of(case: Case, protocol: str) -> tuple[Place, ...]:
+def layout_of(case: Case, protocol: str) -> tuple[HeadPose, ...]:
     """The layout of a case: given by the protocol `layout`, else drawn from the prior that all methods share."""
     return case.layout if protocol == "layout" else case.prior
 
 
 def hash_of_cases(cases: Sequence[Case]) -> str:
     """16 hex digits of the content of cases."""
-    text = json.dumps([asdict(case) for case in cases], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([_row(case) for case in cases], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -97,8 +85,9 @@ def save_cases(benchmark: Benchmark, path: Path) -> None:
     Raises:
         StorageError: no space or no permission.
     """
+    values = {"name": benchmark.name, "hash": benchmark.hash, "cases": [_row(case) for case in benchmark.cases]}
     with shards.replacing(path) as temporary:
-        temporary.write_text(json.dumps(asdict(benchmark), sort_keys=True, separators=(",", ":")) + "\n")
+        temporary.write_text(json.dumps(values, sort_keys=True, separators=(",", ":")) + "\n")
 
 
 def load_cases(path: Path) -> Benchmark:
@@ -122,19 +111,19 @@ def load_cases(path: Path) -> Benchmark:
     return Benchmark(values["name"], values["hash"], cases)
 
 
+def _row(case: Case) -> dict[str, Any]:
+    heads = {key: [pose.stored() for pose in getattr(case, key)] for key in HEADS}
+    return asdict(replace(case, layout=(), prior=())) | heads
+
+
 def _case(row: Mapping[str, Any]) -> Case:
     people = tuple(
         Person(person["identity_id"], _shots(person["references"]), _shots(person["held_out"]), Shot(**person["other"]))
         for person in row["people"]
     )
-    places = {key: tuple(_stored_place(place) for place in row[key]) for key in ("layout", "prior")}
+    heads = {key: tuple(HeadPose.from_case(pose) for pose in row[key]) for key in HEADS}
     names = {key: tuple(row[key]) for key in ("layout_photos", "prior_photos")}
-    return Case(**{**row, "people": people, **places, **names})
-
-
-def _stored_place(values: Mapping[str, Any]) -> Place:
-    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Place(**plain)
+    return Case(**{**row, "people": people, **heads, **names})
 
 
 def _shots(rows: Sequence[Mapping[str, str]]) -> tuple[Shot, ...]:

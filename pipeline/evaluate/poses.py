@@ -1,4 +1,4 @@
-"""How heads are held: as a layout wants it, and as it is measured in an image.
+"""Poses of heads: as a layout wants them, and as they are measured in an image.
 
 A face is measured as the shapes stage measures a photograph: its 68 landmarks by the landmark model of recogniser A's
 directory (or face-alignment, setting faces.landmarks), then the 3D head fitted to them. The wanted poses come from
@@ -26,19 +26,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.benchmark.cases import Place
 from pipeline.faces.find import Finder
-from pipeline.head.camera import Camera, project
 from pipeline.head.fit import Array, basis_of, fit, shape_of
-from pipeline.head.landmarks import eye_distance
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import load_head
 from pipeline.images import Pixels
-from pipeline.metric import Floats, Held
+from pipeline.metric import Floats
 from pipeline.settings import FacesSettings, Models, ShapesSettings
 
 
 class PoseObserver:
-    """Measures how the faces of an image are held, and says how a layout wants a person held.
+    """Measures the poses of the faces of an image, and says what pose a layout wants of a person.
 
     Raises:
         MissingInput: there is no head model or no landmark model.
@@ -50,29 +48,21 @@ class PoseObserver:
         self._basis = basis_of(load_head(Path(models.head)))
         self._shapes: dict[bytes, Array] = {}
 
-    def __call__(self, image: Pixels, boxes: Floats) -> Held:
+    def __call__(self, image: Pixels, boxes: Floats) -> list[HeadPose]:
         """The faces in boxes (M, 4) of an RGB image (H, W, 3); M may be 0."""
         points = self._mark(image, boxes.astype(np.float32)).astype(np.float64)
         if not len(points):
-            return Held(np.empty((0, 3, 3)), np.empty((0, len(self._basis.expression))), points, np.empty(0))
-        found = fit(points, np.arange(len(points)), self._basis, self._settings)
-        return Held(found.rotation, found.expression, points, found.scale * self._eyes(found.shape, found.expression))
+            return []
+        alone = np.arange(len(points))
+        return HeadPose.from_fit(fit(points, alone, self._basis, self._settings), points, alone, self._basis)
 
-    def wanted(self, place: Place, references: Floats) -> Held:
-        """A place's pose and expression on the head of the person whose references have landmarks (R, 68, 2)."""
-        shape = self._shape(references)
-        expression = np.asarray(place.expression, np.float64)[None]
-        camera = Camera(place.yaw, place.pitch, place.roll, place.scale, *place.translation)
-        landmarks = project(self._basis.vertices(shape, expression)[0], camera)[0]
-        return Held(camera.rotation(), expression[0], landmarks, place.scale * self._eyes(shape, expression)[0])
+    def wanted(self, pose: HeadPose, references: Floats) -> HeadPose:
+        """A layout's pose on the head of the person whose references have landmarks (R, 68, 2)."""
+        return pose.with_shape(self._shape(references), self._basis)
 
     def _shape(self, references: Floats) -> Array:
-        """The shape (1, K) of a person; people appear in several cases, and a fit costs as much as measuring a face."""
+        """The shape (K,) of a person; people appear in several cases, and a fit costs as much as measuring a face."""
         key = references.tobytes()
         if key not in self._shapes:
-            self._shapes[key] = shape_of(references.astype(np.float64), self._basis, self._settings)[None]
+            self._shapes[key] = shape_of(references.astype(np.float64), self._basis, self._settings)
         return self._shapes[key]
-
-    def _eyes(self, shape: Array, expression: Array) -> Array:
-        """Distances (N,) between the outer corners of the eyes, in units of the head."""
-        return np.asarray(eye_distance(self._basis.vertices(shape, expression)))

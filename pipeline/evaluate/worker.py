@@ -14,8 +14,9 @@ from pipeline.evaluate.casts import Gallery, impostor_casts, read_gallery
 from pipeline.evaluate.matching import assign
 from pipeline.evaluate.observe import FaceObserver, ScoredDetections, TextObserver
 from pipeline.evaluate.poses import PoseObserver
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import decode
-from pipeline.metric import ENCODERS, Evidence, Floats, Held, Person, Score, mean_of
+from pipeline.metric import ENCODERS, Evidence, Floats, Person, Score, mean_of
 from pipeline.settings import Settings
 
 SHUFFLED = "shuffled_id"
@@ -38,9 +39,9 @@ class Observation:
 
     present: bool
     faces: ScoredDetections
-    feature: Floats | None  # of the image-text model
-    prompt_cosine: float
-    held: Held | None  # how the faces are held; None without a layout
+    feature: Floats | None  # (D,) the image by the image-text model
+    prompt: Floats | None  # (D,) what was asked for, by the same model
+    poses: Sequence[HeadPose] | None  # of the faces; None without a layout
 
 
 class ScoreWorker:
@@ -53,7 +54,7 @@ class ScoreWorker:
         self._scores = Path(scores)
         self._gallery = read_gallery(self._scores / "real")
         cases = load_cases(Path(samples) / CASES_FILE).cases
-        self._cases, self._strangers = {case.case_id: case for case in cases}, impostor_casts(cases)
+        self._cases, self._impostors = {case.case_id: case for case in cases}, impostor_casts(cases)
         self._prompts: dict[str, Floats] = {}
 
     def __call__(self, wanted: shards.Task) -> int:
@@ -67,7 +68,7 @@ class ScoreWorker:
             cast = self._gallery.cast(case, row["protocol"], self._poses.wanted)
             asked = evidence(seen, [replace(person, given=task.given) for person in cast], self._gallery)
             scores += list(self._rows(head | {"method": task.method}, case, asked))
-            if task.shuffled and case.case_id in self._strangers:
+            if task.shuffled and case.case_id in self._impostors:
                 scores += self._shuffled(head | {"method": f"{SHUFFLED}:{task.method}"}, seen, case)
             found += [head | face for face in _faces(seen.faces, asked)]
             if seen.feature is not None:
@@ -88,15 +89,15 @@ class ScoreWorker:
     def _look(self, row: Mapping[str, Any], prompt: str) -> Observation:
         data = (row["image"] or {}).get("bytes")
         if row["reject"] is not None or not data:
-            return Observation(False, no_detections(self._gallery), None, 0.0, None)
+            return Observation(False, no_detections(self._gallery), None, None, None)
         pixels = decode(data)
         feature = self._text.image(pixels)
         if prompt not in self._prompts:
             self._prompts[prompt] = self._text.text(prompt)
         faces = self._faces(pixels)
         # Nothing is wanted of a pose without a layout, and measuring one costs a third of all else.
-        held = self._poses(pixels, faces.boxes) if row["protocol"] == "layout" else None
-        return Observation(True, faces, feature, float(feature @ self._prompts[prompt]), held)
+        poses = self._poses(pixels, faces.boxes) if row["protocol"] == "layout" else None
+        return Observation(True, faces, feature, self._prompts[prompt], poses)
 
     def _rows(self, head: Mapping[str, str], case: Case, asked: Evidence) -> Iterator[dict[str, Any]]:
         names = [person.identity_id for person in case.people]
@@ -105,7 +106,7 @@ class ScoreWorker:
 
     def _shuffled(self, head: Mapping[str, str], seen: Observation, case: Case) -> list[dict[str, Any]]:
         """The same image scored as if a disjoint cast had been asked for: what an unrelated face scores."""
-        others = [self._gallery.person(other) for other in self._strangers[case.case_id]]
+        others = [self._gallery.person(other) for other in self._impostors[case.case_id]]
         asked = evidence(seen, others, self._gallery)
         return [row for row in self._rows(head, case, asked) if row["slot"] >= 0]
 
@@ -114,7 +115,7 @@ def evidence(seen: Observation, people: Sequence[Person], gallery: Gallery) -> E
     """Assign the faces of an image to people, by their references: what is scored against chooses nothing."""
     blank = Evidence(
         people, gallery.calibration, seen.present, seen.faces.boxes, seen.faces.embeddings, np.empty(0, np.intp),
-        seen.prompt_cosine, seen.held,
+        seen.feature, seen.prompt, seen.poses,
     )  # fmt: skip
     similarity = blank.calibrated({name: blank.to_references(name) for name in ENCODERS})
     return replace(blank, matched=assign(similarity))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import shards
 from pipeline.backbone.batch import Reference
-from pipeline.backbone.references import cut
+from pipeline.backbone.references import from_row
 from pipeline.benchmark.bounds import Source
 from pipeline.benchmark.cases import Shot
 from pipeline.errors import MissingInput
@@ -31,7 +31,7 @@ class Gallery:
 
     def _reference(self, shot: Shot) -> Reference:
         faces = {face["face_id"]: face for face in self._row(shot.photo_id)["faces"]}
-        return cut(self.source(shot.photo_id).pixels, faces[shot.face_id])
+        return from_row(self.source(shot.photo_id).pixels, faces[shot.face_id])
 
     def _row(self, photo_id: str) -> dict[str, Any]:
         if photo_id not in self._rows:

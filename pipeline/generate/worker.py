@@ -49,7 +49,7 @@ class MethodWorker:
         self._backbone: Backbone = load(drawing.models.backbone)
         plain = drawing.name == PLAIN
         self._method = Method(self._backbone, {}) if plain else checkpoint.load(drawing.weights, self._backbone)
-        self._composer = BatchBuilder(
+        self._builder = BatchBuilder(
             self._method, self._backbone, FrozenEncoders(drawing.models, self._backbone), drawing.shapes
         )
         self._known: dict[str, EncodedPerson] = {}
@@ -88,12 +88,13 @@ class MethodWorker:
         person = case.people[slot]
         if person.identity_id not in self._known:
             shots = person.references[: self._drawing.generate.references]
-            self._known[person.identity_id] = self._composer.learn([self._gallery.reference(shot) for shot in shots])
+            references = [self._gallery.reference(shot) for shot in shots]
+            self._known[person.identity_id] = self._builder.encode_person(references)
         return self._known[person.identity_id]
 
     def _draw(self, pairs: Sequence[tuple[Case, list[EncodedPerson]]], protocol: str) -> list[Result]:
         cases, settings = [case for case, _ in pairs], self._drawing.generate
-        batch = self._composer.batch([self._scene(case, people, protocol) for case, people in pairs])
+        batch = self._builder.batch([self._scene(case, people, protocol) for case, people in pairs])
         how = sampler.SamplerSettings(settings.steps, settings.guidance, settings.eta, settings.half)
         pictures = sampler.sample(self._backbone, self._method, batch, [case.seed for case in cases], how)
         return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.maps import draw_head, instance_map
 from pipeline.head.model import Head
 from pipeline.head.raster import Buffers, Ints
@@ -18,12 +18,9 @@ MOST = 255 // UNIT
 COVERED = 0.25  # share of a cell from which it belongs to a mask
 
 
-def draw_people(head: Head, people: Sequence[Posed], size: tuple[int, int]) -> tuple[list[Buffers], Ints]:
+def draw_people(head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> tuple[list[Buffers], Ints]:
     """Everybody's buffers, and the number (H, W) of the person whom a pixel shows; who is larger is in front."""
-    drawn = [
-        draw_head(head.vertices(person.shape, person.expression), head.triangles, person.camera, size)
-        for person in people
-    ]
+    drawn = [draw_head(person.vertices(head), head.triangles, person.camera, size) for person in people]
     return drawn, instance_map(drawn, [person.camera for person in people])
 
 

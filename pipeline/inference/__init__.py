@@ -9,7 +9,7 @@
 The same from a shell: `python -m pipeline.inference --help`.
 """
 
-from pipeline.inference.layout import Spot, read
+from pipeline.inference.layout import read
 from pipeline.inference.portrait import Options, Portrait
 
-__all__ = ["Options", "Portrait", "Spot", "read"]
+__all__ = ["Options", "Portrait", "read"]

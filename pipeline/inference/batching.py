@@ -11,16 +11,14 @@ from pipeline.backbone.batch import HALF_PIXEL, Batch, Floats, Places, Reference
 from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.masks import region_masks
-from pipeline.benchmark.cases import Place
 from pipeline.errors import SettingsError
-from pipeline.head.camera import Camera
 from pipeline.head.fit import basis_of, shape_of
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels, from_unit
 from pipeline.method import Method
 from pipeline.settings import ShapesSettings
 
-Layout = tuple[Place, ...]
+Layout = tuple[HeadPose, ...]
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,11 @@ class BatchBuilder:
         self._method, self._backbone, self._frozen, self._shapes = method, backbone, frozen, shapes
         self._basis = basis_of(frozen.head)
 
-    def learn(self, references: Sequence[Reference]) -> EncodedPerson:
+    def encode_person(self, references: Sequence[Reference]) -> EncodedPerson:
         """What references say. Their shape is fitted to them alone, whatever other photos of the person there are."""
-        points = np.stack([reference.posed.landmarks for reference in references])
+        points = np.stack([reference.pose.landmarks for reference in references])
         shape = shape_of(points.astype(np.float64), self._basis, self._shapes).astype(np.float32)
-        shaped = [replace(each, posed=replace(each.posed, shape=shape)) for each in references]
+        shaped = [replace(each, pose=replace(each.pose, shape=shape)) for each in references]
         found = self._method.encode(self._frozen, shaped)
         return EncodedPerson([{name: value[row] for name, value in found.items()} for row in range(len(shaped))], shape)
 
@@ -95,8 +93,8 @@ class BatchBuilder:
 
     def _paint(self, scene: Scene) -> Pixels:
         pairs = zip(scene.layout or (), scene.people, strict=True)
-        posed = [_posed(place, known.shape) for place, known in pairs]
-        return self._method.render_control(self._frozen.head, posed, (scene.height, scene.width))
+        poses = [pose.for_drawing(known.shape) for pose, known in pairs]
+        return self._method.render_control(self._frozen.head, poses, (scene.height, scene.width))
 
 
 def as_pixels(picture: Tensor) -> Pixels:
@@ -113,17 +111,8 @@ def _masks(scenes: Sequence[Scene], places: Places | None, size: tuple[int, int]
 
 def _places(scenes: Sequence[Scene]) -> Places:
     layouts = [scene.layout or () for scene in scenes]
-    boxes = np.array([[place.box for place in layout] for layout in layouts], np.float32)
-    landmarks = np.array([[place.landmarks for place in layout] for layout in layouts], np.float32) + HALF_PIXEL
+    boxes = np.array([[pose.box for pose in layout] for layout in layouts], np.float32)
+    landmarks = np.array([[pose.landmarks for pose in layout] for layout in layouts], np.float32) + HALF_PIXEL
     extent = np.array([scenes[0].width, scenes[0].height], np.float32)
     boxes, landmarks = (each.reshape(len(scenes), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
     return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))
-
-
-def _posed(place: Place, shape: Floats) -> Posed:
-    return Posed(
-        shape=shape,
-        expression=np.asarray(place.expression, np.float32),
-        camera=Camera(place.yaw, place.pitch, place.roll, place.scale, *place.translation),
-        landmarks=np.asarray(place.landmarks, np.float32).reshape(-1, 2),
-    )

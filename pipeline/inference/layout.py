@@ -1,48 +1,33 @@
-"""Where a user wants faces, and how they are held: layout.json, and the shared prior where nobody says.
+"""Where a user wants faces, and how heads are turned: layout.json, and the shared prior where nobody says.
 
-layout.json is a list with an object per person:
+layout.json is a list with an object per person; all but the box may be left out:
 
     [{"box": [0.1, 0.2, 0.4, 0.8], "yaw": 20, "expression": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}},
      {"box": [0.6, 0.2, 0.9, 0.8]}]
 
-A box is that of detectors and of the benchmark: around the face from brows to chin and from ear to ear.
+A box is x1, y1, x2, y2 in fractions of the picture, and that of detectors and of the benchmark: around the face from
+brows to chin and from ear to ear. Angles are degrees as pipeline/head/camera.py has them.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark.build import Pose, placed
-from pipeline.benchmark.cases import Place
 from pipeline.errors import MissingInput, SettingsError, did_you_mean
-from pipeline.head.camera import Camera, Floats, project
-from pipeline.head.model import Head, combine
-from pipeline.settings import build
+from pipeline.head.head_pose import HeadPose
+from pipeline.head.model import Head
 
-# How far a face's box reaches beyond that of its 68 landmarks, in shares of the latter's sides: the mean over the
-# published benchmark's places, whose boxes the detector found and whose landmarks are the head's mean shape.
-ACROSS, ABOVE, BELOW = 0.014, 0.07, -0.008
-DEFAULTS: Mapping[str, Any] = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "expression": {}}
+ANGLES = ("yaw", "pitch", "roll")
+KEYS = ("box", *ANGLES, "expression")
 MOST_DEGREES = 90.0
+WantedHead = Mapping[str, Any]  # an object of layout.json
 
 
-@dataclass(frozen=True)
-class Spot:
-    """Where one face is wanted, and how it is held; angles in degrees as pipeline/head/camera.py has them."""
-
-    box: tuple[float, ...]  # x1, y1, x2, y2 in fractions of the picture's width and height
-    yaw: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-    expression: Mapping[str, float] = field(default_factory=dict)  # name of the head -> weight in [0, 1]
-
-
-def read(path: Path | str) -> tuple[Spot, ...]:
+def read(path: Path | str) -> tuple[WantedHead, ...]:
     """Read a layout.json.
 
     Raises:
@@ -57,38 +42,28 @@ def read(path: Path | str) -> tuple[Spot, ...]:
         raise SettingsError(f"{path} is not JSON: {error}") from error
     if not isinstance(rows, list):
         raise SettingsError(f"{path} must be a list with an object per person, found {type(rows).__name__}")
-    named = [(f"{path}, person {number}", row) for number, row in enumerate(rows, start=1)]
-    return tuple(build(Spot, {**DEFAULTS, **row} if isinstance(row, dict) else row, where) for where, row in named)
+    check(rows, str(path))
+    return tuple(rows)
 
 
-def place(spot: Spot, size: tuple[int, int], head: Head) -> Place:
-    """The place on a picture of `size` (width, height) whose face fills the spot's box.
-
-    The face has the box's area and middle; its proportions are the head's mean, whatever the box's are.
-
-    Raises:
-        SettingsError: the box, an angle or the expression is out of range or unknown.
-    """
-    check(spot, head)
-    expression = tuple(float(spot.expression.get(name, 0.0)) for name in head.expression_names)
-    box = np.array(spot.box).reshape(2, 2) * size
-    face = face_box(Camera(spot.yaw, spot.pitch, spot.roll, 1.0, 0.0, 0.0), expression, head)
-    scale = float(np.sqrt(np.prod(box[1] - box[0]) / np.prod(face[1] - face[0])))
-    translation = tuple((box.mean(0) - scale * face.mean(0)).tolist())
-    pose = Pose(tuple(box.ravel().tolist()), spot.yaw, spot.pitch, spot.roll, scale, translation, expression)
-    return placed(pose, size, (0.0, *size), head)
+def check(layout: Sequence[WantedHead], where: str = "layout", head: Head | None = None) -> None:
+    """Raise a SettingsError for the first object that means no head; expressions are known where a head is given."""
+    for number, wanted in enumerate(layout, start=1):
+        _check_form(wanted, f"{where}, person {number}")
+        _check_box(wanted["box"], f"{where}, person {number}")
+        for name in ANGLES:
+            if not abs(wanted.get(name, 0.0)) <= MOST_DEGREES:
+                found = f"{where}, person {number}: {name} must be between -90 and 90 degrees, found {wanted[name]}"
+                raise SettingsError(found)
+        _check_expression(wanted.get("expression", {}), f"{where}, person {number}", head)
 
 
-def face_box(camera: Camera, expression: tuple[float, ...], head: Head) -> Floats:
-    """Corners (2, 2) in pixels of the box that a detector would find around the head's mean face."""
-    spots = head.landmarks68
-    points, _ = project(head.mean[spots] + combine(expression, head.expression[:, spots]), camera)
-    low, high = points.min(0), points.max(0)
-    sides = high - low
-    return np.stack([low - sides * (ACROSS, ABOVE), high + sides * (ACROSS, BELOW)])
+def turns_heads(layout: Sequence[WantedHead]) -> bool:
+    """Whether a layout says more than boxes: an angle or an expression that is not that of a resting, frontal face."""
+    return any(wanted.get(name) for wanted in layout for name in KEYS[1:])
 
 
-def prior(cases: Path, people: int, size: tuple[int, int], seed: int, head: Head) -> tuple[Place, ...]:
+def prior(cases: Path, people: int, size: tuple[int, int], seed: int, head: Head) -> tuple[HeadPose, ...]:
     """The prior of the benchmark's case that the seed chooses among those with as many people, on a picture of `size`.
 
     Raises:
@@ -104,24 +79,39 @@ def prior(cases: Path, people: int, size: tuple[int, int], seed: int, head: Head
         raise MissingInput(f"this method needs a layout: give one, for {cases} has no case of {people} people")
     case = found[int(np.random.default_rng([seed, people]).integers(len(found)))]
     column = 0.0, float(size[0]), float(size[1])
-    return tuple(placed(_pose(each), (case.width, case.height), column, head) for each in case.prior)
+    return tuple(pose.on_canvas((case.width, case.height), column, head) for pose in case.prior)
 
 
-def check(spot: Spot, head: Head) -> None:
-    """Raise a SettingsError for a spot that means no place."""
-    x1, y1, x2, y2 = spot.box if len(spot.box) == 4 else (0.0,) * 4
-    if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
+def _check_form(wanted: Any, where: str) -> None:
+    if not isinstance(wanted, Mapping):
+        raise SettingsError(f"{where} must be an object with a box, found {type(wanted).__name__}")
+    for key in wanted:
+        if key not in KEYS:
+            raise SettingsError(f"{where}: unknown key {key}{did_you_mean(key, KEYS)}")
+    if "box" not in wanted:
+        raise SettingsError(f"{where}: missing box")
+    for name in ANGLES:
+        if not _is_number(wanted.get(name, 0.0)):
+            raise SettingsError(f"{where}: {name} must be a number, found {wanted[name]!r}")
+
+
+def _check_box(box: Any, where: str) -> None:
+    ordered = isinstance(box, Sequence) and len(box) == 4 and all(_is_number(value) for value in box)
+    if not (ordered and 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
         wanted = "x1, y1, x2, y2 in fractions of the picture, 0 to 1, the upper left corner first"
-        raise SettingsError(f"layout: a box must be {wanted}; found {list(spot.box)}")
-    for name in ("yaw", "pitch", "roll"):
-        if not abs(getattr(spot, name)) <= MOST_DEGREES:
-            raise SettingsError(f"layout: {name} must be between -90 and 90 degrees, found {getattr(spot, name)}")
-    for name, weight in spot.expression.items():
-        if name not in head.expression_names:
-            raise SettingsError(f"layout: the head has no expression {name}{did_you_mean(name, head.expression_names)}")
-        if not isinstance(weight, int | float) or not 0 <= weight <= 1:
-            raise SettingsError(f"layout: the weight of {name} must be a number from 0 to 1, found {weight!r}")
+        raise SettingsError(f"{where}: a box must be {wanted}; found {list(box) if ordered else box!r}")
 
 
-def _pose(place: Place) -> Pose:
-    return Pose(place.box, place.yaw, place.pitch, place.roll, place.scale, place.translation, place.expression)
+def _check_expression(weights: Any, where: str, head: Head | None) -> None:
+    if not isinstance(weights, Mapping):
+        raise SettingsError(f"{where}: expression must be names with weights, found {weights!r}")
+    for name, weight in weights.items():
+        if head is not None and name not in head.expression_names:
+            known = did_you_mean(name, head.expression_names)
+            raise SettingsError(f"{where}: the head has no expression {name}{known}")
+        if not _is_number(weight) or not 0 <= weight <= 1:
+            raise SettingsError(f"{where}: the weight of {name} must be a number from 0 to 1, found {weight!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,8 +15,8 @@ from pipeline.backbone.references import cut
 from pipeline.encoders.recogniser import align
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.faces.find import Finder
-from pipeline.head import pose
-from pipeline.head.fit import Fit, basis_of, fit
+from pipeline.head.fit import basis_of, fit
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import BadImage, Pixels, decode
 from pipeline.settings import Settings
 
@@ -53,10 +52,11 @@ class Album:
         """
         faces = [self._face(Path(photo)) for photo in photos]
         points = np.stack([face.landmarks for face in faces]).astype(np.float64)
-        fitted = fit(points, np.zeros(len(faces), np.int64), self._basis, self._shapes)
-        crops = np.stack([align(face.photo, face.keypoints) for face in faces])
-        rows = _rows(faces, fitted, self._recogniser.embed(crops))
-        return [cut(face.photo, row) for face, row in zip(faces, rows, strict=True)]
+        one = np.zeros(len(faces), np.int64)
+        poses = HeadPose.from_fit(fit(points, one, self._basis, self._shapes), points, one, self._basis)
+        embeddings = self._recogniser.embed(np.stack([align(face.photo, face.keypoints) for face in faces]))
+        parts = zip(faces, embeddings, poses, strict=True)
+        return [cut(face.photo, face.keypoints, embedding, pose) for face, embedding, pose in parts]
 
     def _face(self, path: Path) -> Face:
         photo = read(path)
@@ -101,21 +101,3 @@ def read_mask(path: Path) -> Floats:
 def _orientation(data: bytes) -> int:
     with Image.open(io.BytesIO(data)) as image:
         return int(image.getexif().get(ORIENTATION, 1))
-
-
-def _rows(faces: Sequence[Face], fitted: Fit, embeddings: Floats) -> list[dict[str, Any]]:
-    """What `cut` reads of rows of records.face_struct."""
-    turned = pose.angles(fitted.rotation)
-    return [
-        {
-            "keypoints": face.keypoints,
-            "landmarks": face.landmarks,
-            "embedding": embeddings[number],
-            "shape": fitted.shape[0],
-            "expression": fitted.expression[number],
-            **dict(zip(("yaw", "pitch", "roll"), turned[number].tolist(), strict=True)),
-            "scale": float(fitted.scale[number]),
-            "translation": fitted.translation[number].tolist(),
-        }
-        for number, face in enumerate(faces)
-    ]

@@ -20,11 +20,12 @@ from pipeline.backbone.load import load as load_backbone
 from pipeline.benchmark import cases as benchmark
 from pipeline.benchmark.build import read_spec
 from pipeline.errors import SettingsError, did_you_mean
+from pipeline.head.head_pose import HeadPose
 from pipeline.inference import layout
 from pipeline.inference.addons import merge_lora, read_lora
 from pipeline.inference.batching import BatchBuilder, Layout, Scene, as_pixels
 from pipeline.inference.interpolation import InterpolatedMethod
-from pipeline.inference.layout import Spot
+from pipeline.inference.layout import WantedHead
 from pipeline.inference.photos import Album, read_mask
 from pipeline.method import Method
 from pipeline.settings import Settings
@@ -45,7 +46,7 @@ class Options:
     steps: int | None = None
     guidance: float | None = None
     eta: float | None = None
-    layout: Sequence[Spot] = ()  # one per person, in the order of the people
+    layout: Sequence[WantedHead] = ()  # one per person, in the order of the people; as in layout.json
     masks: Photos = ()  # one picture per person, in the size of the wanted one: white where the person is wanted
     interpolate: float | None = None  # one face, this share of the way from the first to the second person
     scales: Mapping[str, float] = field(default_factory=dict)  # structure_scale, face_scale, ... as the method has them
@@ -61,7 +62,7 @@ class Plan:
     faces: int  # in the picture
     layout: Layout | None
     masks: Floats | None  # (N, H, W) in [0, 1]
-    posed: bool  # the layout says how heads are held
+    posed: bool  # the layout says how heads are turned, or what faces they make
     settings: Any  # the method's own, with the scales that are asked for
     method: Method
     how: sampler.SamplerSettings
@@ -74,7 +75,7 @@ class Portrait:
         self._name, self._method, self._backbone, self._params, self._cases = name, method, backbone, params, cases
         self._trained, self._frozen = method.settings, FrozenEncoders(params.models, backbone)
         self._album = Album(params, self._frozen)
-        self._composer = BatchBuilder(method, backbone, self._frozen, params.shapes)
+        self._builder = BatchBuilder(method, backbone, self._frozen, params.shapes)
 
     @classmethod
     def load(
@@ -122,11 +123,11 @@ class Portrait:
     ) -> Iterator[Image.Image]:
         """A picture per seed, each the one that `draw` gives for that seed."""
         plan = self._plan(people, options or Options())
-        known = [self._composer.learn(self._album.references(photos)) for photos in plan.people]
+        known = [self._builder.encode_person(self._album.references(photos)) for photos in plan.people]
         for number, seed in enumerate(seeds):
             # One by one: sums in a batch are rounded otherwise, and a seed is to mean one picture.
-            places = self._layout(plan, seed)
-            batch = self._composer.batch([Scene(prompt, plan.width, plan.height, known, places, plan.masks)])
+            poses = self._layout(plan, seed)
+            batch = self._builder.batch([Scene(prompt, plan.width, plan.height, known, poses, plan.masks)])
             if not number:
                 check_heard(self._name, plan, batch)
             yield self._drawn(plan, batch, seed)
@@ -135,13 +136,14 @@ class Portrait:
         faces = count_faces(people, options)
         width, height = self._size(faces, options)
         masks = read_masks(options.masks, width, height) if options.masks else None
-        people, spots, masks = from_left_to_right(people, options.layout, masks)
-        places = tuple(layout.place(spot, (width, height), self._frozen.head) for spot in spots) or None
-        posed = any(replace(spot, box=()) != Spot(()) for spot in spots)
+        layout.check(options.layout, head=self._frozen.head)
+        people, wanted, masks = from_left_to_right(people, options.layout, masks)
+        poses = tuple(HeadPose.from_layout(each, (width, height), self._frozen.head) for each in wanted) or None
+        posed = layout.turns_heads(wanted)
         own, method = scaled(self._trained, options.scales, self._name), self._method
         if options.interpolate is not None:
             method = InterpolatedMethod(method, self._backbone, self._name, options.interpolate)
-        return Plan(people, width, height, faces, places, masks, posed, own, method, self._sampling(options))
+        return Plan(people, width, height, faces, poses, masks, posed, own, method, self._sampling(options))
 
     def _size(self, faces: int, options: Options) -> tuple[int, int]:
         canvas = read_spec(self._params.samples.benchmark).canvas
@@ -197,14 +199,14 @@ def count_faces(people: Sequence[Photos], options: Options) -> int:
 
 
 def from_left_to_right(
-    people: Sequence[Photos], spots: Sequence[Spot], masks: Floats | None
-) -> tuple[Sequence[Photos], Sequence[Spot], Floats | None]:
-    """People, spots and masks by the middle of their spots: methods have never seen them in another order."""
-    if len(spots) < 2:
-        return people, spots, masks
-    order = sorted(range(len(spots)), key=lambda number: sum(spots[number].box[0::2]))
+    people: Sequence[Photos], wanted: Sequence[WantedHead], masks: Floats | None
+) -> tuple[Sequence[Photos], Sequence[WantedHead], Floats | None]:
+    """People, layout and masks by the middle of their boxes: methods have never seen them in another order."""
+    if len(wanted) < 2:
+        return people, wanted, masks
+    order = sorted(range(len(wanted)), key=lambda number: sum(wanted[number]["box"][0::2]))
     mixed = None if masks is None else masks[order]
-    return [people[number] for number in order], [spots[number] for number in order], mixed
+    return [people[number] for number in order], [wanted[number] for number in order], mixed
 
 
 def scales_of(settings: Any) -> list[str]:

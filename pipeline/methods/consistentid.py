@@ -34,7 +34,7 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import FaceIdPlus, Mlp, concatenate_references, mean_over_references, minus_null
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.maps import draw_head, region_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
@@ -120,7 +120,7 @@ class ConsistentId(Method):
         }
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """The parts of all people, one channel each."""
         shown = np.zeros((*size, cls.control_channels), np.float32)
         for person in people:
@@ -169,9 +169,9 @@ class ConsistentId(Method):
 METHOD = ConsistentId
 
 
-def part_masks(head: Head, person: Posed, size: tuple[int, int]) -> Floats:
+def part_masks(head: Head, person: HeadPose, size: tuple[int, int]) -> Floats:
     """The five parts (H, W, 5) of a posed head, 1 where they are."""
-    buffers = draw_head(head.vertices(person.shape, person.expression), head.triangles, person.camera, size)
+    buffers = draw_head(person.vertices(head), head.triangles, person.camera, size)
     regions = region_map(head, buffers)
     return np.stack([np.isin(regions, _numbers(head, words)) for words in PARTS.values()], axis=-1).astype(np.float32)
 
@@ -182,7 +182,7 @@ def _numbers(head: Head, words: Sequence[str]) -> list[int]:
 
 def _look(frozen: FrozenEncoders, reference: Reference) -> Floats:
     """The image encoder's embeddings (5, E) of the parts, of length sqrt(E); zeros where a part is hidden."""
-    masks = part_masks(frozen.head, reference.posed, reference.crop.shape[:2]) > 0  # (112, 112, 5)
+    masks = part_masks(frozen.head, reference.pose, reference.crop.shape[:2]) > 0  # (112, 112, 5)
     seen = np.where(masks.transpose(2, 0, 1)[..., None], reference.crop, np.uint8(GREY))  # (5, 112, 112, 3)
     return frozen.images(seen) * masks.any(axis=(0, 1)).reshape(-1, 1)
 

@@ -43,7 +43,7 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.tokens import EmbeddingTokens, Mlp, mean_over_references, scatter_to_slots
 from pipeline.backbone.words import localisation_loss, with_change, word_places, words_at
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head
 from pipeline.head.people import as_channel, cells, draw_people, people_masks
 from pipeline.images import Pixels
@@ -139,7 +139,7 @@ class FastComposer(Method):
         return {"embedding": np.zeros(frozen.recogniser.dimension + frozen.image_text.dimension, np.float32)}
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """The number of the person whose head a pixel shows."""
         return as_channel(draw_people(head, people, size)[1])[..., None]
 

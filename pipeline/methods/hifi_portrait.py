@@ -39,7 +39,7 @@ from pipeline.backbone.inject import attention_layers, attention_modules
 from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, minus_null
-from pipeline.head.head_pose import Posed, landmarks_of
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.maps import draw_head
 from pipeline.head.model import Head
 from pipeline.head.paint import stroke
@@ -116,11 +116,11 @@ class HifiPortrait(Method):
         return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.null_patches()}
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """The landmarks of the references' shape in the picture's pose: line, depth, and which part of the face."""
         canvas = np.zeros((*size, cls.control_channels), np.uint8)
         for person in people:
-            points, depth = landmarks_of(head, person)
+            points, depth = person.project(head)
             for first, last, closed, part in LINES:
                 numbers = [*range(first, last + 1), *([first] if closed else [])]
                 for start, end in pairwise(numbers):
@@ -171,9 +171,9 @@ CLAIMS = {
 
 def without_background(reference: Reference, head: Head) -> Pixels:
     """The reference's crop (112, 112, 3) with grey where the fitted head is not."""
-    posed = reference.posed
+    pose = reference.pose
     size = reference.crop.shape[:2]
-    buffers = draw_head(head.vertices(posed.shape, posed.expression), head.triangles, posed.camera, size)
+    buffers = draw_head(pose.vertices(head), head.triangles, pose.camera, size)
     shown = (buffers.triangle >= 0)[..., None]
     return np.where(shown, reference.crop, np.uint8(GREY))
 

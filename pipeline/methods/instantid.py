@@ -34,7 +34,7 @@ from pipeline.backbone.resampler import Resampler
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, minus_null, plain_tokens
 from pipeline.encoders.recogniser import kps_from_landmarks68
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head
 from pipeline.head.paint import dot, stroke
 from pipeline.images import Pixels
@@ -99,7 +99,7 @@ class InstantId(Method):
         return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32)}
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """Eyes, nose and corners of the mouth as points of five colours, joined to the nose."""
         canvas = np.zeros((*size, cls.control_channels), np.uint8)
         for points in (kps_from_landmarks68(person.landmarks) for person in people):

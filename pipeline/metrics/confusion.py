@@ -17,16 +17,16 @@ from pipeline.metric import (
 )
 
 _FEWEST = 2
-# A face belongs to a place of the layout when the overlap of the two boxes is at least this.
+# A face belongs to a box of the layout when the two overlap by at least this.
 LEAST_OVERLAP = 0.1
 
 CARDS = (
     Card(
         "swap",
         "Swapped",
-        "Share of the layout's places whose face (best overlap with the place's box, at least 0.1) is more similar to "
-        "held-out photographs of another person of the case than to those of the place's own. Calibrated mean of B and "
-        "C. Places without a face are left out and counted. Only where there is a layout.",
+        "Share of the layout's boxes whose face (best overlap, at least 0.1) is more similar to held-out photographs "
+        "of another person of the case than to those of the person wanted there. Calibrated mean of B and C. Boxes "
+        "without a face are left out and counted. Only where there is a layout.",
         "share",
         "lower",
         0,
@@ -154,11 +154,11 @@ def margin(similarity: Floats) -> float:
 
 
 def _swaps(evidence: Evidence, wrong: Floats) -> list[Score]:
-    places = [person.box for person in evidence.people]
-    if any(box is None for box in places):
+    boxes = [person.box for person in evidence.people]
+    if any(box is None for box in boxes):
         return []
     scores = []
-    for slot, box in enumerate(places):
+    for slot, box in enumerate(boxes):
         shared = iou(np.asarray(box)[None], evidence.boxes)[0]
         face = int(shared.argmax()) if len(shared) and shared.max() >= LEAST_OVERLAP else -1
         value = float(wrong[slot, face]) if face >= 0 else LEFT_OUT

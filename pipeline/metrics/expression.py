@@ -12,15 +12,16 @@ expressions are measured: pipeline/evaluate/poses.py.
 
 import numpy as np
 
-from pipeline.metric import Card, Evidence, Held, Score, per_box
+from pipeline.head.head_pose import HeadPose
+from pipeline.metric import Card, Evidence, Score, per_box
 
 CARDS = (
     Card(
         "expression_error",
         "Error of the expression",
         "Euclidean distance of the wanted and the found expression weights of the 3D head, which run from 0 to 1 each; "
-        "both are fits to 68 landmarks. Faces are dealt out to the layout's places one to one by overlap. Comparable "
-        "between runs with the same head and the same fit only. Only where there is a layout. A place without a face "
+        "both are fits to 68 landmarks. Faces are matched to the layout's boxes one to one by overlap. Comparable "
+        "between runs with the same head and the same fit only. Only where there is a layout. A box without a face "
         "is left out and counted: no distance stands for it.",
         "weights",
         "lower",
@@ -32,11 +33,11 @@ CARDS = (
 
 
 def score(evidence: Evidence) -> list[Score]:
-    """Distance of the expression weights per place; nothing without a layout."""
+    """Distance of the expression weights per box; nothing without a layout."""
     errors = per_box(evidence, apart)
     return [Score("expression_error", slot, error, error != error) for slot, error in enumerate(errors)]
 
 
-def apart(wanted: Held, found: Held) -> float:
+def apart(wanted: HeadPose, found: HeadPose) -> float:
     """Euclidean distance of two sets of expression weights."""
     return float(np.linalg.norm(np.asarray(wanted.expression, np.float64) - found.expression))

@@ -3,15 +3,16 @@
 from pipeline.images import iou
 from pipeline.metric import Card, Evidence, Score, matched_to_boxes
 
-# A place is filled when the overlap of its box with a face's is at least this.
+# A box of the layout is filled when its overlap with a face's is at least this.
 FILLED = 0.5
 
 CARDS = (
     Card(
         "layout_iou",
         "Overlap with the layout",
-        "Intersection over union of each place's box with that of the face that fills it; faces are dealt out to "
-        "places one to one so that the sum is largest. A place without a face counts 0. Only where there is a layout.",
+        "Intersection over union of each box of the layout with that of the face in it; faces are matched to the "
+        "layout's boxes one to one so that the sum is largest. A box without a face counts 0. Only where there is a "
+        "layout.",
         "IoU",
         "higher",
         0,
@@ -21,7 +22,7 @@ CARDS = (
     Card(
         "layout_recall",
         "Places filled",
-        "Share of the layout's places with a face of an IoU of at least 0.5, dealt out as for the overlap. Only where "
+        "Share of the layout's boxes with a face of an IoU of at least 0.5, matched as for the overlap. Only where "
         "there is a layout.",
         "share",
         "higher",
@@ -34,7 +35,7 @@ CARDS = (
 
 
 def score(evidence: Evidence) -> list[Score]:
-    """Overlap and recall per place; nothing without a layout."""
+    """Overlap and recall per box; nothing without a layout."""
     scores = []
     for slot, face in enumerate(matched_to_boxes(evidence)):
         shared = _overlap(evidence, slot, int(face))

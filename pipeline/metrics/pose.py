@@ -16,17 +16,18 @@ from functools import partial
 import numpy as np
 
 from pipeline.head import pose
-from pipeline.metric import Card, Evidence, Floats, Held, Score, per_box
+from pipeline.head.head_pose import HeadPose
+from pipeline.metric import Card, Evidence, Floats, Score, per_box
 
 # 98 of 100 drawn photographs are measured closer to their truth than this, and 5 of 100 faces that look straight ahead.
 MET = 5.0
 ANGLES = ("yaw", "pitch", "roll")
 
 _HOW = (
-    "Faces are dealt out to the layout's places one to one by overlap, and the 3D head is fitted to 68 landmarks of "
+    "Faces are matched to the layout's boxes one to one by overlap, and the 3D head is fitted to 68 landmarks of "
     "each. Only where there is a layout. "
 )
-_LEFT_OUT = "A place without a face is left out and counted: no angle stands for it."
+_LEFT_OUT = "A box without a face is left out and counted: no angle stands for it."
 
 
 def _card_of(angle: str) -> Card:
@@ -58,8 +59,8 @@ CARDS = (
     Card(
         "pose_met",
         "Pose met",
-        f"Share of the layout's places with a face whose pose is within {MET:.0f} degrees of the wanted one. {_HOW}"
-        "A place without a face counts as not met.",
+        f"Share of the layout's boxes with a face whose pose is within {MET:.0f} degrees of the wanted one. {_HOW}"
+        "A box without a face counts as not met.",
         "share",
         "higher",
         0,
@@ -72,8 +73,8 @@ CARDS = (
 
 
 def score(evidence: Evidence) -> list[Score]:
-    """The angle, whether it is small, and its three parts, per place; nothing without a layout."""
-    errors = {"pose_error": per_box(evidence, _error)}
+    """The angle, whether it is small, and its three parts, per box; nothing without a layout."""
+    errors = {"pose_error": per_box(evidence, error)}
     for index, angle in enumerate(ANGLES):
         errors[f"pose_{angle}"] = per_box(evidence, partial(_part, index))
     scores = [Score(name, slot, e, e != e) for name, values in errors.items() for slot, e in enumerate(values)]
@@ -92,9 +93,15 @@ def turns(wanted: Floats, found: Floats) -> Floats:
     return np.abs((difference + 180.0) % 360.0 - 180.0)
 
 
-def _error(wanted: Held, found: Held) -> float:
-    return angle_between(wanted.rotation, found.rotation)
+def error(wanted: HeadPose, found: HeadPose) -> float:
+    """Degrees of the turn between two heads: 0 to 180."""
+    return angle_between(*_rotations(wanted, found))
 
 
-def _part(index: int, wanted: Held, found: Held) -> float:
-    return float(turns(wanted.rotation, found.rotation)[index])
+def _part(index: int, wanted: HeadPose, found: HeadPose) -> float:
+    return float(turns(*_rotations(wanted, found))[index])
+
+
+def _rotations(wanted: HeadPose, found: HeadPose) -> tuple[Floats, Floats]:
+    # what is wanted in single precision, as control images are rendered; what is measured as precisely as it is
+    return wanted.camera.rotation(), found.camera.rotation(np.float64)

@@ -19,5 +19,6 @@ CARDS = (
 
 def score(evidence: Evidence) -> list[Score]:
     """CLIP-T of one image."""
-    value = 100.0 * max(0.0, evidence.prompt_cosine) if evidence.present else 0.0
+    image, prompt = evidence.image, evidence.prompt
+    value = 0.0 if image is None or prompt is None else 100.0 * max(0.0, float(image @ prompt))
     return [Score("clip_t", WHOLE_IMAGE, value, not evidence.present, "image_text")]

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from pipeline import records, shards
 from pipeline.benchmark import fairness
-from pipeline.benchmark.build import BenchmarkSpec, LayoutSource, Pose, build_cases
+from pipeline.benchmark.build import BenchmarkSpec, LayoutSource, build_cases
 from pipeline.benchmark.cases import CASES_FILE, Benchmark, Person, save_cases
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head, load_head
 from pipeline.samples import captions, references
 from pipeline.samples.faces import FaceTable
@@ -21,7 +22,6 @@ from pipeline.settings import SamplesSettings, Settings
 KIND = "references"
 # Layouts are drawn from so many photos per number of people; more would change nothing but the time it takes.
 MOST_LAYOUTS = 500
-POSE = ["box", "yaw", "pitch", "roll", "scale", "translation", "expression"]
 
 
 def write(
@@ -131,18 +131,5 @@ def _layout_sources(photos: Sequence[Photo], faces: FaceTable, split: str) -> li
 
 
 def _layout_source(photo: Photo, faces: FaceTable) -> LayoutSource:
-    here = faces.rows_of(photo.photo_id)
-    rows = faces.table.slice(here.start, here.stop - here.start).select(POSE).to_pylist()
-    poses = tuple(
-        Pose(
-            box=tuple(row["box"]),
-            yaw=row["yaw"],
-            pitch=row["pitch"],
-            roll=row["roll"],
-            scale=row["scale"],
-            translation=tuple(row["translation"]),
-            expression=tuple(row["expression"]),
-        )
-        for row in rows
-    )
+    poses = tuple(HeadPose.from_photo(face) for face in faces.structs(photo.photo_id))
     return LayoutSource(photo.photo_id, photo.width, photo.height, photo.identity_ids, poses)

@@ -67,7 +67,7 @@ class ShapeWorker:
             by_photo.setdefault(photo_of[row["face_id"]], []).append(row)
         for photo_id, pixels in photos(self._crawl, set(by_photo)):
             for row in by_photo[photo_id]:
-                camera = Camera(row["yaw"], row["pitch"], row["roll"], row["scale"], *row["translation"])
+                camera = Camera.from_row(row)
                 lights[row["face_id"]] = self._light(pixels, row["shape"], row["expression"], camera)
         values = np.array([lights.get(face, np.full(TERMS, np.nan)) for face in table["face_id"].to_pylist()])
         column = records.vectors(values, absent=np.isnan(values[:, 0]))

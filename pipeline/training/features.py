@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pipeline import method, shards
 from pipeline.backbone.batch import Reference
 from pipeline.backbone.frozen import FrozenEncoders
-from pipeline.backbone.references import cut
-from pipeline.head.head_pose import in_photo
+from pipeline.backbone.references import from_row
+from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels, decode
 from pipeline.settings import Models
 from pipeline.training.cache import FOLDER, control_name, kept_rows, write
@@ -42,7 +42,7 @@ class FeatureWorker:
     def _control_images(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
         found: dict[str, list[Pixels]] = {}
         for row in rows:
-            people = [in_photo(face) for face in row["faces"]]
+            people = [HeadPose.from_photo(face) for face in row["faces"]]
             painted = self._method.render_control(self._frozen.head, people, (row["height"], row["width"]))
             found.setdefault(control_name((row["width"], row["height"])), []).append(painted)
         return {name: np.stack(control_images) for name, control_images in found.items()}
@@ -50,4 +50,4 @@ class FeatureWorker:
 
 def _references(row: Mapping[str, Any]) -> list[Reference]:
     photo = decode(row["image"]["bytes"])
-    return [cut(photo, face) for face in row["faces"]]
+    return [from_row(photo, face) for face in row["faces"]]

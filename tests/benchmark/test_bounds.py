@@ -44,11 +44,12 @@ def test_every_bound_gives_an_image_of_the_case(name: str, protocol: str) -> Non
 
 def test_the_reference_lies_on_the_layouts_box() -> None:
     image = BOUNDS["pasted_reference"](THREE, "layout", MATERIALS)
-    for place, colour in zip(THREE.layout, COLOURS.values(), strict=True):
-        x, y = (int(place.box[0] + place.box[2]) // 2, int(place.box[1] + place.box[3]) // 2)
+    for wanted, colour in zip(THREE.layout, COLOURS.values(), strict=True):
+        x1, y1, x2, y2 = wanted.box
+        x, y = int(x1 + x2) // 2, int(y1 + y2) // 2
         np.testing.assert_allclose(image[y, x], colour, atol=2)
         found = (np.abs(image.astype(int) - colour).sum(axis=2) < 30).sum()
-        assert abs(found / ((place.box[2] - place.box[0]) * (place.box[3] - place.box[1])) - 1) < 0.15
+        assert abs(found / ((x2 - x1) * (y2 - y1)) - 1) < 0.15
 
 
 def test_a_face_of_another_form_fills_as_much_as_its_box() -> None:

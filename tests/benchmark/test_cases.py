@@ -12,10 +12,10 @@ from pipeline.benchmark import cases, fairness
 from pipeline.benchmark.build import LayoutSource, build_cases, draw_casts, read_spec
 from pipeline.benchmark.cases import Benchmark, Person
 from pipeline.errors import MissingInput, SettingsError, ShardError
-from pipeline.head.camera import Camera, project
+from pipeline.head.camera import project
 from pipeline.head.model import Head, load_head
 from pipeline.world import words
-from tests.benchmark.fairness_data import donor, person
+from tests.benchmark.fairness_data import layout_source, person
 
 WANTED = read_spec("v1")
 PEOPLE = [person(f"p{number:02d}") for number in range(15)]
@@ -29,16 +29,16 @@ def head() -> Head:
 
 def build(head: Head, people: list[Person] = PEOPLE, casts: dict[int, int] | None = None, seeds: int = 1) -> Benchmark:
     names = sorted(member.identity_id for member in people)
-    tests = [donor(n, name) for n, name in enumerate(names)]
-    tests += [donor(50 + n, *names[n : n + 2]) for n in range(0, 9, 2)]
-    trains = [donor(100 + n, f"t{n}") for n in range(5)]
+    tests = [layout_source(n, name) for n, name in enumerate(names)]
+    tests += [layout_source(50 + n, *names[n : n + 2]) for n in range(0, 9, 2)]
+    trains = [layout_source(100 + n, f"t{n}") for n in range(5)]
     wanted = {1: 30, 2: 20, 3: 10} if casts is None else casts
     return build_cases(WANTED, people, _neutral(tests, head), _neutral(trains, head), head, wanted, seeds)
 
 
-def _neutral(donors: list[LayoutSource], head: Head) -> list[LayoutSource]:
-    weights = (0.0,) * len(head.expression)
-    return [replace(found, poses=tuple(replace(pose, expression=weights) for pose in found.poses)) for found in donors]
+def _neutral(sources: list[LayoutSource], head: Head) -> list[LayoutSource]:
+    weights = np.zeros(len(head.expression))
+    return [replace(found, poses=tuple(replace(pose, expression=weights) for pose in found.poses)) for found in sources]
 
 
 def test_the_case_list_is_a_pure_function_and_survives_the_disk(head: Head, tmp_path: Path) -> None:
@@ -83,17 +83,16 @@ def test_layouts_come_from_photos_of_as_many_faces_or_side_by_side(head: Head) -
     found = build(head)
     assert all(len(case.layout_photos) == {1: 1, 2: 1, 3: 3}[len(case.people)] for case in found.cases)
     three = next(case for case in found.cases if len(case.people) == 3)
-    centres = [place.translation[0] for place in three.layout]
+    centres = [pose.camera.tx for pose in three.layout]
     # Pixel 64 of 128 goes to a column of two thirds of that; pixels are counted from the middle of the first.
     np.testing.assert_allclose(centres, [64.5 * 2 / 3 - 0.5 + 256 / 3 * column for column in range(3)], atol=2e-3)
 
 
-def test_a_place_has_the_shape_of_the_mean(head: Head) -> None:
+def test_a_layout_has_the_shape_of_the_mean(head: Head) -> None:
     case = build(head).cases[0]
-    place = cases.layout_of(case, "layout")[0]
-    camera = Camera(place.yaw, place.pitch, place.roll, place.scale, *place.translation)
-    expected, _ = project(head.mean[head.landmarks68], camera)
-    np.testing.assert_allclose(np.array(place.landmarks).reshape(68, 2), expected, atol=0.01)
+    pose = cases.layout_of(case, "layout")[0]
+    expected, _ = project(head.mean[head.landmarks68], pose.camera)
+    np.testing.assert_allclose(pose.landmarks, expected, atol=0.01)
     assert cases.layout_of(case, "free") == case.prior != case.layout
 
 

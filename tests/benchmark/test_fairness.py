@@ -22,7 +22,7 @@ def photos(*cases: Case) -> list[tuple[str, str, list[str]]]:
         for name, person in people.items()
         for shot in (*person.references, *person.held_out, person.other)
     ]
-    return [*own, ("donor", "test", ["cyd"]), ("prior", "train", ["dan"])]
+    return [*own, ("source", "test", ["cyd"]), ("prior", "train", ["dan"])]
 
 
 def test_a_clean_run_passes() -> None:
@@ -36,7 +36,7 @@ def test_a_person_on_two_sides() -> None:
         fairness.check_splits([*photos(ONE), ("group", "train", ["ann", "dan"])], [ONE])
 
 
-@pytest.mark.parametrize("moved", ["ann0", "ann2", "ann4", "donor"])
+@pytest.mark.parametrize("moved", ["ann0", "ann2", "ann4", "source"])
 def test_photos_of_cases_from_the_training_side(moved: str) -> None:
     rows = [(name, "train" if name == moved else split, ["x"] * (name == moved)) for name, split, _ in photos(ONE)]
     rows.append(("another", "test", ["ann"]))

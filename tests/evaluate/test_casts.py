@@ -1,24 +1,29 @@
 """Casts: embeddings by case, and other people for everybody."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.benchmark.cases import Place
 from pipeline.errors import MissingInput
 from pipeline.evaluate.casts import Gallery, impostor_casts
-from pipeline.metric import Calibration, Held
+from pipeline.head.head_pose import HeadPose
+from pipeline.metric import Calibration
 from tests.benchmark import fairness_data
 
 SCALE = Calibration(0.0, 1.0, 0.5)
 MARKS = {f"{name}{number}-0": np.full((68, 2), ord(name) + 0.1 * number) for name in "ab" for number in range(5)}
 
 
-def hold(place: Place, references: np.ndarray) -> Held:
+IMAGES = {f"{name}{number}": np.eye(8)[number] for name in "ab" for number in range(5)}
+
+
+def wanted(pose: HeadPose, references: np.ndarray) -> HeadPose:
     """What was asked of it, written where it can be read again."""
-    return Held(np.eye(3), np.zeros(0), references, np.array(place.box[0]))
+    return replace(pose, landmarks=references)
 
 
-def test_strangers_share_nobody() -> None:
+def test_impostor_casts_share_nobody() -> None:
     cases = [
         fairness_data.case("a", "b", index=0),
         fairness_data.case("c", "d", index=1),
@@ -31,13 +36,13 @@ def test_strangers_share_nobody() -> None:
         assert not others & {person.identity_id for person in case.people}
 
 
-def test_everybody_has_a_turn_as_stranger() -> None:
+def test_everybody_has_a_turn_as_impostor() -> None:
     cases = [fairness_data.case(f"p{index}", index=index) for index in range(6)]
     used = [person.identity_id for others in impostor_casts(cases).values() for person in others]
     assert sorted(used) == [f"p{index}" for index in range(6)]
 
 
-def test_too_few_people_for_strangers() -> None:
+def test_too_few_people_for_impostors() -> None:
     assert impostor_casts([fairness_data.case("a", "b")]) == {}
 
 
@@ -45,29 +50,35 @@ def test_references_and_held_out_come_from_the_right_photos() -> None:
     case = fairness_data.case("a")
     shots = [*case.people[0].references, *case.people[0].held_out]
     vectors = {shot.face_id: np.eye(8)[index] for index, shot in enumerate(shots)}
-    person = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS).cast(case, "layout", hold)[0]
+    person = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS, IMAGES).cast(
+        case, "layout", wanted
+    )[0]
     assert person.references["b"].argmax(1).tolist() == [0, 1]
     assert person.held_out["c"].argmax(1).tolist() == [2, 3]
+    assert person.reference_images is not None
+    assert person.reference_images.argmax(1).tolist() == [0, 1]
+    assert person.held_out_images is not None
+    assert person.held_out_images.argmax(1).tolist() == [3, 4]
     assert person.box is not None
-    assert person.box.tolist() == list(case.layout[0].box)
+    assert person.box.tolist() == case.layout[0].box.tolist()
 
 
-def test_a_person_is_held_as_the_place_wants_it_with_the_shape_of_the_references_alone() -> None:
+def test_the_wanted_pose_has_the_shape_of_the_references_alone() -> None:
     case = fairness_data.case("a", "b")
     vectors = {face: np.eye(4)[0] for face in MARKS}
-    gallery = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS)
-    for person, who, place in zip(gallery.cast(case, "layout", hold), case.people, case.layout, strict=True):
-        assert person.held is not None
-        assert person.held.landmarks[:, 0, 0].tolist() == [MARKS[shot.face_id][0, 0] for shot in who.references]
-        assert person.held.eyes == place.box[0]
+    gallery = Gallery({"b": vectors, "c": vectors}, {"b": SCALE, "c": SCALE}, MARKS, IMAGES)
+    for person, who, pose in zip(gallery.cast(case, "layout", wanted), case.people, case.layout, strict=True):
+        assert person.wanted is not None
+        assert person.wanted.landmarks[:, 0, 0].tolist() == [MARKS[shot.face_id][0, 0] for shot in who.references]
+        assert person.wanted.box is pose.box
 
 
-def test_free_cases_have_no_places() -> None:
+def test_free_cases_want_no_pose() -> None:
     case = fairness_data.case("a")
     vectors = {shot.face_id: np.eye(4)[0] for shot in (*case.people[0].references, *case.people[0].held_out)}
-    assert Gallery({"b": vectors, "c": vectors}, {}, {}).cast(case, "free", hold)[0].box is None
+    assert Gallery({"b": vectors, "c": vectors}, {}, {}, IMAGES).cast(case, "free", wanted)[0].box is None
 
 
 def test_a_face_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingInput, match="run the samples stage again"):
-        Gallery({"b": {}, "c": {}}, {}, {}).cast(fairness_data.case("a"), "free", hold)
+        Gallery({"b": {}, "c": {}}, {}, {}, {}).cast(fairness_data.case("a"), "free", wanted)

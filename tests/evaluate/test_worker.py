@@ -25,12 +25,12 @@ from tests.metrics.evidence import SCALES, person, turned
 
 BLUE = {"a": 0, "b": 85, "c": 170, "d": 255}
 LEFT, RIGHT = (1, 1), (5, 1)  # cells of the layout's two places
-NEUTRAL = (0.0,) * len(load_head(settings.load().models.head).expression)
+NEUTRAL = np.zeros(len(load_head(settings.load().models.head).expression))
 
 
 def laid_out(case: Case) -> Case:
     """With expressions of the pack's head."""
-    return replace(case, layout=tuple(replace(place, expression=NEUTRAL) for place in case.layout))
+    return replace(case, layout=tuple(replace(pose, expression=NEUTRAL) for pose in case.layout))
 
 
 CASES = [

@@ -21,7 +21,7 @@ def test_people_beyond_those_that_a_byte_tells_apart_are_nobody() -> None:
 
 
 def test_who_is_larger_is_in_front() -> None:
-    small, large = tiny_models.posed((40, 32), 10), tiny_models.posed((48, 32), 24)
+    small, large = tiny_models.head_pose((40, 32), 10), tiny_models.head_pose((48, 32), 24)
     for people, front in (((small, large), 1), ((large, small), 0)):
         drawn, instances = draw_people(tiny_models.head(), people, (64, 96))
         both = (drawn[0].triangle >= 0) & (drawn[1].triangle >= 0)

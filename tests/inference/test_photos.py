@@ -25,9 +25,9 @@ def test_a_reference_is_the_aligned_face_with_its_head(album: Album, photos: Pat
     assert first.crop.shape == (112, 112, 3)
     assert np.linalg.norm(first.embedding) == pytest.approx(1, abs=1e-4)
     assert first.embedding @ second.embedding > first.embedding @ other.embedding + 0.2
-    assert np.array_equal(first.posed.shape, second.posed.shape)
+    assert np.array_equal(first.pose.shape, second.pose.shape)
     (face,) = portrait(person(77, 0), 1).faces
-    assert first.posed.camera.yaw == pytest.approx(face.camera.yaw, abs=8)
+    assert first.pose.camera.yaw == pytest.approx(face.camera.yaw, abs=8)
 
 
 def test_of_several_faces_the_largest_is_taken_and_that_is_said(

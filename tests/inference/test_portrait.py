@@ -14,8 +14,10 @@ from safetensors.torch import save_file
 from pipeline import plugins
 from pipeline.backbone.batch import Batch
 from pipeline.errors import MissingInput, SettingsError
-from pipeline.inference import Options, Portrait, Spot, read
+from pipeline.head.head_pose import HeadPose
+from pipeline.inference import Options, Portrait, read
 from pipeline.inference import portrait as draw
+from pipeline.inference.layout import WantedHead
 from pipeline.sampler import SamplerSettings
 from pipeline.settings import Settings
 from tests import tiny_models
@@ -89,7 +91,7 @@ def test_a_layout_reaches_the_canvas(
 ) -> None:
     drawn, portrait = seen(monkeypatch), portraits(name)
     for left in (0.1, 0.6):
-        portrait.draw(people[:1], "a", options=Options(layout=[Spot((left, 0.3, left + 0.3, 0.7))]))
+        portrait.draw(people[:1], "a", options=Options(layout=[{"box": (left, 0.3, left + 0.3, 0.7)}]))
         canvas = drawn[-1][1].control_image
         assert canvas is not None
         assert canvas.shape == (1, portrait._method.control_channels, 128, 128)
@@ -104,8 +106,8 @@ def test_pose_and_expression_reach_the_canvas_of_the_person_whose_they_are(
     portraits: Loader, people: list[list[Path]], monkeypatch: pytest.MonkeyPatch, name: str, change: dict[str, Any]
 ) -> None:
     drawn, portrait = seen(monkeypatch), portraits(name)
-    left, right = Spot((0.1, 0.3, 0.3, 0.7)), Spot((0.7, 0.3, 0.9, 0.7))
-    for second in (right, replace(right, **change)):
+    left, right = {"box": (0.1, 0.3, 0.3, 0.7)}, {"box": (0.7, 0.3, 0.9, 0.7)}
+    for second in (right, right | change):
         portrait.draw(people, "a", options=Options(layout=[left, second]))
     before, after = (batch.control_image for _, batch in drawn)
     assert before is not None
@@ -119,12 +121,12 @@ def test_people_are_given_from_left_to_right(
     portraits: Loader, people: list[list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn, portrait = seen(monkeypatch), portraits("uniportrait")
-    near, far = Spot((0.1, 0.2, 0.3, 0.8)), Spot((0.7, 0.2, 0.9, 0.8))
+    near, far = {"box": (0.1, 0.2, 0.3, 0.8)}, {"box": (0.7, 0.2, 0.9, 0.8)}
     portrait.draw(people, "a", options=Options(layout=[far, near]))
     batch = drawn[0][1]
     assert batch.places is not None
     assert batch.masks is not None
-    np.testing.assert_allclose(batch.places.boxes[0], [near.box, far.box], atol=1e-4)
+    np.testing.assert_allclose(batch.places.boxes[0], [near["box"], far["box"]], atol=1e-4)
     assert batch.people.given[0].tolist() == [[True, False], [True, True]]  # ben, who has one photo, is on the left
     assert batch.masks[0, 0, :, 0].all()
 
@@ -144,8 +146,8 @@ def test_masks_override_where_people_are(
     np.testing.assert_array_equal(masks[0], sides[..., 0] / 255)
     with pytest.raises(SettingsError, match="fastcomposer reads no masks"):
         portraits("fastcomposer").draw(people, "a", options=Options(masks=paths))
-    painter, boxes = portraits("instantid"), [Spot((0.1, 0.3, 0.3, 0.7)), Spot((0.6, 0.3, 0.8, 0.7))]
-    prior = [draw.layout.place(spot, (256, 128), painter._frozen.head) for spot in boxes]
+    painter, boxes = portraits("instantid"), [{"box": (0.1, 0.3, 0.3, 0.7)}, {"box": (0.6, 0.3, 0.8, 0.7)}]
+    prior = [HeadPose.from_layout(each, (256, 128), painter._frozen.head) for each in boxes]
     monkeypatch.setattr(draw.layout, "prior", lambda *_: prior)
     with pytest.raises(SettingsError, match="instantid draws heads where a layout says: give one"):
         painter.draw(people, "a", options=Options(masks=paths))
@@ -194,7 +196,10 @@ def test_scales_hold_for_one_picture(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (Options(layout=[Spot((0, 0, 1, 1))] * 2), "layout: one is needed for each face; the picture has 1, found 2"),
+        (
+            Options(layout=[{"box": (0, 0, 1, 1)}] * 2),
+            "layout: one is needed for each face; the picture has 1, found 2",
+        ),
         (Options(masks=["a.png", "b.png"]), "masks: one is needed for each face; the picture has 1, found 2"),
         (Options(width=100), "multiples of 8, found 100 x 128"),
         (Options(steps=0), "steps must be from 1 to 1000, found 0"),
@@ -207,9 +212,9 @@ def test_options_that_do_not_fit(portraits: Loader, people: list[list[Path]], op
 
 
 def test_more_people_than_a_method_tells_apart_are_refused(portraits: Loader, people: list[list[Path]]) -> None:
-    spots = [Spot((0.1, 0.1, 0.3, 0.3))] * 7
+    layout = [{"box": (0.1, 0.1, 0.3, 0.3)}] * 7
     with pytest.raises(SettingsError, match="GroupPortrait tells 6 people apart, found 7: ask for fewer"):
-        portraits("group_portrait").draw(people[:1] * 7, "a", options=Options(128, 128, layout=spots))
+        portraits("group_portrait").draw(people[:1] * 7, "a", options=Options(128, 128, layout=layout))
 
 
 def test_people_that_do_not_fit(portraits: Loader, people: list[list[Path]]) -> None:
@@ -268,16 +273,16 @@ def test_a_lora_changes_the_picture_by_its_scale(
         Portrait.load(weights("uniportrait"), params, loras={"nowhere.safetensors": 1.0})
 
 
-TURNED = [Spot((0.1, 0.3, 0.3, 0.8), yaw=10), Spot((0.6, 0.2, 0.85, 0.7))]
+TURNED = [{"box": (0.1, 0.3, 0.3, 0.8), "yaw": 10}, {"box": (0.6, 0.2, 0.85, 0.7)}]
 
 
 @pytest.mark.parametrize(
-    ("name", "spots", "words"),
+    ("name", "layout", "words"),
     [
         ("uniportrait", TURNED, "uniportrait does not turn heads"),
         ("uniportrait", TURNED[1:], "uniportrait does not place one person"),
         ("fastcomposer", TURNED, "fastcomposer does not place people"),
-        ("uniportrait", [Spot(spot.box) for spot in TURNED], ""),
+        ("uniportrait", [{"box": each["box"]} for each in TURNED], ""),
         ("group_portrait", TURNED, ""),
         ("group_portrait", TURNED[1:], ""),
     ],
@@ -288,11 +293,11 @@ def test_what_a_method_does_not_follow_is_said_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     name: str,
-    spots: list[Spot],
+    layout: list[WantedHead],
     words: str,
 ) -> None:
     seen(monkeypatch)
-    list(portraits(name).series(people[: len(spots)], "a", [1, 2], Options(layout=spots)))
+    list(portraits(name).series(people[: len(layout)], "a", [1, 2], Options(layout=layout)))
     said = capsys.readouterr().err
     assert said.count("\n") == bool(words)
     assert words in said

@@ -9,7 +9,7 @@ from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.head.camera import Camera
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import load_head
 from pipeline.methods.consistentid import PARTS, ConsistentId, part_masks
 from pipeline.settings import Models
@@ -38,9 +38,7 @@ def batch(method: ConsistentId, backbone: Backbone, count: int) -> Batch:
 
 def test_the_parts_of_the_worlds_head_are_where_they_belong() -> None:
     head = load_head(HEAD)
-    person = Posed(
-        np.zeros(len(head.identity)), np.zeros(len(head.expression)), Camera(0, 0, 0, 4, 64, 64), np.zeros((68, 2))
-    )
+    person = HeadPose(Camera(0, 0, 0, 4, 64, 64), np.zeros(len(head.expression)), np.zeros((68, 2)))
     masks = dict(zip(PARTS, part_masks(head, person, (128, 128)).transpose(2, 0, 1), strict=True))
     rows = {name: np.nonzero(mask)[0].mean() for name, mask in masks.items()}
     assert rows["eyes"] < rows["nose"] < rows["mouth"]

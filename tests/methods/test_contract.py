@@ -83,7 +83,7 @@ def canvas_of(method: Method, people: int, pictures: int) -> torch.Tensor | None
     if not method.control_channels:
         return None
     landmarks = np.linspace((0, 0), (1, 1), 68, dtype=np.float32) * 20 + 20
-    posed = [replace(tiny_models.posed((32 + 48 * n, 32), 16), landmarks=landmarks) for n in range(people)]
+    posed = [replace(tiny_models.head_pose((32 + 48 * n, 32), 16), landmarks=landmarks) for n in range(people)]
     painted = method.render_control(tiny_models.head(), posed, (64, 128))
     assert painted.shape == (64, 128, method.control_channels)
     assert painted.any()

@@ -54,7 +54,7 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> N
     )
     boxes = torch.tensor([[[0.1, 0.3, 0.4, 0.6], [0.6, 0.3, 0.9, 0.6]]])
     painted = method.render_control(
-        tiny_models.head(), [tiny_models.posed((32, 32), 16), tiny_models.posed((96, 32), 16)], (64, 128)
+        tiny_models.head(), [tiny_models.head_pose((32, 32), 16), tiny_models.head_pose((96, 32), 16)], (64, 128)
     )
     canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
     batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), control_image=canvas)
@@ -66,7 +66,7 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> N
 
 def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
     painted = GroupPortrait.render_control(
-        tiny_models.head(), [tiny_models.posed((40, 32), 16), tiny_models.posed((60, 32), 24)], (64, 128)
+        tiny_models.head(), [tiny_models.head_pose((40, 32), 16), tiny_models.head_pose((60, 32), 24)], (64, 128)
     )
     numbers = np.unique(painted[..., -1])
     assert numbers.tolist() == [0, UNIT, 2 * UNIT]
@@ -79,7 +79,7 @@ def test_the_canvas_numbers_people_and_the_larger_one_is_in_front() -> None:
 
 def test_the_canvas_shows_each_person_their_own_normals_and_points() -> None:
     head, size = tiny_models.head(), (64, 128)
-    people = [tiny_models.posed((40, 32), 16, shape=2.0, yaw=-40.0), tiny_models.posed((70, 32), 24, yaw=40.0)]
+    people = [tiny_models.head_pose((40, 32), 16, shape=2.0, yaw=-40.0), tiny_models.head_pose((70, 32), 24, yaw=40.0)]
     people[0] = replace(people[0], expression=np.full(tiny_models.EXPRESSION, 3.0, np.float32))
     canvas = GroupPortrait.render_control(head, people, size).astype(np.float32)
     for number, person in enumerate(people, 1):

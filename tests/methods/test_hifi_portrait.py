@@ -40,7 +40,7 @@ def tokens(method: HifiPortrait, who: People) -> torch.Tensor:
 
 def test_the_background_goes_and_the_head_stays() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    seen = without_background(Reference(crop, np.zeros(8, np.float32), tiny_models.posed()), tiny_models.head())
+    seen = without_background(Reference(crop, np.zeros(8, np.float32), tiny_models.head_pose()), tiny_models.head())
     assert np.array_equal(seen[56, 56], crop[56, 56])
     assert (seen[:20] == GREY).all()
     kept = (seen == crop).all(-1).mean()
@@ -70,7 +70,7 @@ def test_landmarks_have_the_shape_of_the_references_and_the_pose_of_the_picture(
     head = tiny_models.head()
     first, other, turned = (
         HifiPortrait.render_control(head, [each], (112, 112))
-        for each in (tiny_models.posed(), tiny_models.posed(shape=3.0), tiny_models.posed(yaw=40.0))
+        for each in (tiny_models.head_pose(), tiny_models.head_pose(shape=3.0), tiny_models.head_pose(yaw=40.0))
     )
     assert first.shape == (112, 112, 3)
     assert first[..., 0].max() == 255

@@ -8,18 +8,18 @@ from pipeline.backbone.batch import Batch, People
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.encoders.recogniser import kps_from_landmarks68
 from pipeline.head.camera import Camera
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.methods.instantid import COLOURS, InstantId
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
 from tests import tiny_models
 
 
-def face(x: float) -> Posed:
+def face(x: float) -> HeadPose:
     points = np.full((68, 2), [x, 60], np.float32)
     for start, stop, place in ((36, 42, (-15, -10)), (42, 48, (15, -10)), (48, 49, (-10, 20)), (54, 55, (10, 20))):
         points[start:stop] += place
-    return Posed(np.zeros(tiny_models.SHAPE), np.zeros(tiny_models.EXPRESSION), Camera(0, 0, 0, 1, 0, 0), points)
+    return HeadPose(Camera(0, 0, 0, 1, 0, 0), np.zeros(tiny_models.EXPRESSION), points)
 
 
 def test_five_points_of_five_colours_joined_to_the_nose() -> None:

@@ -289,7 +289,7 @@ def test_interpolation_has_both_ends() -> None:
 def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Models) -> None:
     frozen = FrozenEncoders(models)
     crop = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    reference = Reference(crop, np.zeros(8, np.float32), tiny_models.posed())
+    reference = Reference(crop, np.zeros(8, np.float32), tiny_models.head_pose())
     found, null_features = UniPortrait.encode(frozen, [reference] * 3), UniPortrait.encode_null(frozen)
     assert found["embedding"].shape == (3, 8)
     assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
@@ -314,7 +314,7 @@ def test_published_recognisers_condition_it(name: str, models: Models, real_fold
     made = checkpoint.create("uniportrait", backbone, frozen).eval()
     made.attach(backbone.unet)
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
-    found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny_models.posed()) for crop in crops])
+    found = made.encode(frozen, [Reference(crop, np.zeros(128, np.float32), tiny_models.head_pose()) for crop in crops])
     who = collate([[[{key: value[row] for key, value in found.items()}]] for row in range(2)], made.null_features)
     batch = Batch(backbone.encode_text(["a of b"] * 2), who, (8, 8))
     pictures = sampler.sample(backbone, made, batch, [1, 1], sampler.SamplerSettings(2, 2.0))

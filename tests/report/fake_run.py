@@ -18,12 +18,13 @@ import yaml
 
 from pipeline import images, records, settings, shards
 from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark.cases import Benchmark, Case, Person, Place, Shot
+from pipeline.benchmark.cases import Benchmark, Case, Person, Shot
 from pipeline.evaluate import summary, worker
 from pipeline.evaluate.casts import impostor_casts, read_gallery
 from pipeline.evaluate.observe import ScoredDetections
-from pipeline.head.camera import rotation
-from pipeline.metric import ENCODERS, Held
+from pipeline.head.camera import Camera
+from pipeline.head.head_pose import HeadPose
+from pipeline.metric import ENCODERS
 from pipeline.plugins import load
 from pipeline.report.build import build
 
@@ -213,11 +214,13 @@ def _cases(photos: Sequence[Photo], casts: Sequence[int]) -> list[Case]:
 
 def _case(count: int, index: int, people: Sequence[Person]) -> Case:
     width = 128 if count == 1 else 256
-    places = tuple(
-        Place((x - 24, 30.0, x + 24, 96.0), 0.0, 0.0, 0.0, 3.0, (x, 64.0), (), ())
+    heads = tuple(
+        HeadPose(
+            Camera(0.0, 0.0, 0.0, 3.0, x, 64.0), np.zeros(0), np.empty((0, 2)), np.array([x - 24, 30.0, x + 24, 96])
+        )
         for x in (width * (slot + 0.5) / count for slot in range(count))
     )
-    return Case(f"{count}-{index:03d}-0", PROMPT, 100 + index, width, 128, tuple(people), places, (), places, ())
+    return Case(f"{count}-{index:03d}-0", PROMPT, 100 + index, width, 128, tuple(people), heads, (), heads, ())
 
 
 def _real(folder: Path, photos: Sequence[Photo]) -> None:
@@ -288,7 +291,7 @@ def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.O
     """What a method might have drawn, and what would be seen of it."""
     keep, lose = quality(name)
     nothing = worker.Observation(
-        False, ScoredDetections(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, 0.0, None
+        False, ScoredDetections(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0), {}), None, None, None
     )
     if rng.uniform() < lose / 6:
         return nothing, None
@@ -300,21 +303,23 @@ def _imagined(name: str, case: Case, rng: np.random.Generator) -> tuple[worker.O
     }
     found = ScoredDetections(boxes, np.zeros((len(drawn), 5, 2)), np.full(len(drawn), 0.9), faces)
     picture = draw(case.width, 128, [(box, person) for box, person, _ in drawn], case.seed)
-    feature, prompt = unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()
-    return worker.Observation(True, found, feature, prompt, _held(len(drawn), case.seed)), picture
+    feature, cosine = unit(rng.normal(0.6 + keep / 3, 1.0, TEXT)), 0.3 + 0.02 * rng.normal()
+    beside = unit(np.eye(TEXT)[0] - feature[0] * feature)  # at a right angle to the image's embedding
+    prompt = cosine * feature + np.sqrt(1 - cosine**2) * beside
+    return worker.Observation(True, found, feature, prompt, _measured(len(drawn), case.seed)), picture
 
 
-def _wanted(place: Place, references: np.ndarray) -> Held:
+def _wanted(pose: HeadPose, references: np.ndarray) -> HeadPose:
     """Everybody is to look straight ahead, without an expression."""
-    return Held(np.eye(3), np.zeros(39), np.zeros((records.POINTS, 2)), np.array(24.0))
+    return replace(pose, expression=np.zeros(39), landmarks=np.zeros((records.POINTS, 2)), eye_distance=24.0)
 
 
-def _held(faces: int, seed: int) -> Held:
+def _measured(faces: int, seed: int) -> list[HeadPose]:
     """Heads that are turned by some 10 degrees, with a little of every expression."""
     rng = np.random.default_rng(seed)
-    turns = [rotation(*rng.normal(0, 6, 3)) for _ in range(faces)]
+    cameras = [Camera(*rng.normal(0, 6, 3).tolist(), 3.0, 64.0, 64.0) for _ in range(faces)]
     points = rng.normal(0, 1, (faces, records.POINTS, 2))
-    return Held(np.array(turns).reshape(-1, 3, 3), rng.uniform(0, 0.1, (faces, 39)), points, np.full(faces, 24.0))
+    return [HeadPose(*each) for each in zip(cameras, rng.uniform(0, 0.1, (faces, 39)), points, strict=True)]
 
 
 def _drawn(case: Case, lose: float, keep: float, rng: np.random.Generator) -> Iterator[tuple[tuple, int, np.ndarray]]:

@@ -41,7 +41,7 @@ from pipeline.backbone.load import Backbone, Residuals
 from pipeline.backbone.spatial import SpatialNet
 from pipeline.backbone.tokens import FaceIdPlus, concatenate_references, mean_over_references, minus_null
 from pipeline.encoders.recogniser import SIDE, load_torch_recogniser
-from pipeline.head.head_pose import Posed
+from pipeline.head.head_pose import HeadPose
 from pipeline.head.maps import normal_map, pncc_map
 from pipeline.head.model import Head
 from pipeline.head.paint import as_bytes
@@ -130,7 +130,7 @@ class GroupPortrait(Method):
         }
 
     @classmethod
-    def render_control(cls, head: Head, people: Sequence[Posed], size: tuple[int, int]) -> Pixels:
+    def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """Normals, PNCC and the number of the person of everybody on one canvas; who is larger is in front."""
         canvas = np.zeros((*size, cls.control_channels), np.uint8)
         drawn, instances = draw_people(head, people, size)
@@ -268,8 +268,8 @@ def _noised(latents: Tensor) -> Tensor:
     return latents + level * torch.randn_like(latents)
 
 
-def _maps(head: Head, person: Posed, buffers: Buffers) -> Pixels:
+def _maps(head: Head, person: HeadPose, buffers: Buffers) -> Pixels:
     """A drawn person's normals and PNCC as bytes (H, W, 6)."""
-    vertices = head.vertices(person.shape, person.expression)
+    vertices = person.vertices(head)
     normals = (normal_map(vertices, head.triangles, person.camera, buffers) + 1) / 2
     return as_bytes(np.concatenate([normals, pncc_map(head, buffers)], axis=-1))
