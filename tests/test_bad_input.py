@@ -50,7 +50,7 @@ def stage(project: Path, name: str, *words: str, **environment: str) -> str:
 
 
 def override(project: Path, **sections: object) -> None:
-    path = project / "profiles/tiny.yaml"
+    path = project / "params.yaml"
     values = yaml.safe_load(path.read_text())
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section

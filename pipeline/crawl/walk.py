@@ -83,17 +83,21 @@ def crawled(settings: CrawlSettings, work: Path) -> Iterator[tuple[CrawlResult, 
         yield found, ledger
 
 
-def listed(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The URLs and captions of URL lists: a URL per line, a tab and a caption may follow it.
+def listed(where: str) -> Iterator[tuple[str, str]]:
+    """The URLs and captions of a URL list, or of a folder's lists: a URL per line, a tab and a caption may follow it.
+
+    Args:
+        where: `crawl.url_lists`; empty: none.
 
     Raises:
-        MissingInput: a list does not exist.
+        MissingInput: the list does not exist.
     """
-    for path in paths:
+    path = Path(where)
+    for each in [] if not where else sorted(path.iterdir()) if path.is_dir() else [path]:
         try:
-            lines = Path(path).read_text().splitlines()
+            lines = each.read_text().splitlines()
         except FileNotFoundError as error:
-            raise MissingInput(f"crawl.url_lists: {path} does not exist") from error
+            raise MissingInput(f"crawl.url_lists: {each} does not exist") from error
         for line in lines:
             link, _, caption = line.partition("\t")
             if url := urls.canonical(link):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from PIL import Image
 
 from pipeline import records, settings, shards
@@ -58,7 +59,7 @@ def web(tmp_path: Path) -> Web:
 
 def make_settings(**changes: Any) -> CrawlSettings:
     """Settings of the world's crawl with changes, impatient enough for tests."""
-    raw = settings.merge({}, {}, "") | settings._mapping(ROOT / "params.yaml")["crawl"]
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())["crawl"]
     impatient = {"timeout_seconds": 1.0, "retries": 1, "requests_per_second": 2000}
     return settings.build(
         CrawlSettings, raw | impatient | {"seeds": ["http://a.test/"], "scope": ["*.test"]} | changes, "test"

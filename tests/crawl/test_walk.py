@@ -157,7 +157,7 @@ def test_url_lists_bring_pictures_and_captions(web: Web, tmp_path: Path) -> None
     web.add("http://a.test/1.jpg", jpeg(1))
     listed = tmp_path / "list.txt"
     listed.write_text("http://a.test/1.jpg\ta listed picture\nfile:///etc/passwd\n")
-    run = Run(web, tmp_path, seeds=[], url_lists=[str(listed)])
+    run = Run(web, tmp_path, seeds=[], url_lists=str(listed))
     assert run.photos["http://a.test/1.jpg"]["caption"] == "a listed picture"
     assert run.outcome("file:///etc/passwd") == ("never", "scheme")
     with pytest.raises(MissingInput, match=r"crawl.url_lists"):

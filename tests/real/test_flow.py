@@ -37,11 +37,11 @@ def data(real_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "params.yaml", project)
     shutil.copytree(ROOT / "profiles", project / "profiles")
     (project / "pipeline").symlink_to(ROOT / "pipeline")
-    settings.use("real", project / "params.yaml", project / "profiles")
     profile = project / "profiles" / "real.yaml"
     chosen = yaml.safe_load(profile.read_text().replace("../shared/real", str(real_folder)))
     chosen["crawl"]["serve"] = "photos"
     profile.write_text(yaml.safe_dump(chosen))
+    settings.use("real", project / "params.yaml", project / "profiles")
     head = project / chosen["models"]["head"]
     head.parent.mkdir(parents=True)
     save_head(importers.import_ict(real_folder / "heads" / "ict_facekit_light.npz"), head)

@@ -1,0 +1,67 @@
+"""Plain YAML or JSON values to a dataclass of settings: unknown keys, wrong types and wrong numbers are errors."""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.errors import SettingsError, did_you_mean
+from pipeline.settings.fields import sentence
+
+Section = TypeVar("Section")
+
+
+def build(cls: type[Section], values: Any, where: str, path: str = "") -> Section:
+    """Build a dataclass from plain values, checking names, types and ranges.
+
+    Args:
+        cls: a dataclass whose fields are dataclasses or types that pydantic checks.
+        values: a mapping, as read from YAML or JSON.
+        where: the file, for errors.
+        path: the dotted name of the section, with a dot at its end.
+
+    Raises:
+        SettingsError: naming the file, the dotted setting, what was found and what is allowed.
+    """
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where}: {path.rstrip('.') or 'the file'} must be a section, found {values!r}")
+    kinds = typing.get_type_hints(cls, include_extras=True)
+    for key in values:
+        if key not in kinds:
+            raise SettingsError(f"{where}: unknown setting {path}{key}{did_you_mean(str(key), kinds)}")
+    if absent := [name for name in kinds if name not in values]:
+        raise SettingsError(f"{where}: missing setting {path}{absent[0]}: add it")
+    return cls(**{name: _value(kind, values[name], where, f"{path}{name}") for name, kind in kinds.items()})
+
+
+def _value(kind: Any, value: Any, where: str, path: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return build(typing.cast(type, kind), value, where, f"{path}.")
+    try:
+        return _adapter(kind).validate_python(_tuples(value), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        found, place = first["input"], first["loc"]
+        inner = _entry(kind) if place and isinstance(place[0], int) else kind
+        close = did_you_mean(found, typing.get_args(inner)) if first["type"] == "literal_error" else ""
+        close = close if "did you mean" in close else ""
+        found = list(found) if isinstance(found, tuple) else found
+        raise SettingsError(f"{where}: {path} must be {sentence(inner)}, found {found!r}{close}") from error
+
+
+def _entry(kind: Any) -> Any:
+    """The type of a list's entries."""
+    plain = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    return typing.get_args(plain)[0]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
