@@ -1,4 +1,4 @@
-"""The report's tables as files: CSVs, metrics.json, and plots for `dvc plots show`."""
+"""The report's tables as files: CSVs, figures.json, a short metrics.json for DVC, and plots for `dvc plots show`."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,15 @@ from pipeline.report.audit import Figure
 from pipeline.report.sources import Sources
 from pipeline.report.statistics import ablations
 
+# Of the stages, and of the tables (protocol and people), what stands in metrics.json.
+HEADLINE = (
+    ("faces", "Detection recall"),
+    ("identities", "Pairwise F"),
+    ("identities", "BCubed F"),
+    ("samples", "Test people in training"),
+)
+CELLS = ("free_1", "free_2")
+
 
 def write(folder: Path, sources: Sources) -> None:
     """Write every table below `folder`."""
@@ -25,7 +34,9 @@ def write(folder: Path, sources: Sources) -> None:
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
     table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, sources.changed))
     numbers = tables.main_numbers(cells, inputs.cards, inputs.listed)
-    shards.write_json(folder / "metrics.json", {"results": numbers, "stages": audited(sources.figures)})
+    figures = audited(sources.figures)
+    shards.write_json(folder / "figures.json", {"results": numbers, "stages": figures})
+    shards.write_json(folder / "metrics.json", headline(numbers, figures, sources.settings.methods))
     similarity = [
         (f"{row.protocol}, {row.people}: {row.method}", row.mean)
         for row in rows
@@ -43,6 +54,25 @@ def table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> N
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([_plain(value) for value in row] for row in rows)
+
+
+def headline(
+    numbers: Mapping[str, Mapping[str, Mapping[str, float]]],
+    figures: Mapping[str, Mapping[str, float]],
+    methods: Sequence[str],
+) -> dict[str, float]:
+    """What `dvc metrics show` and `dvc exp show` print: a few figures of the stages, and of each method one or two.
+
+    Args:
+        numbers: tables.main_numbers.
+        figures: audited.
+        methods: all that were trained; ablations are left to figures.json.
+    """
+    found = {f"{stage}: {name}": figures.get(stage, {}).get(name) for stage, name in HEADLINE}
+    for method in (name for name in methods if "-" not in name):
+        for cell in CELLS:
+            found[f"sim_heldout: {method}, {cell}"] = numbers.get(cell, {}).get(method, {}).get("sim_heldout")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def audited(figures: Sequence[Figure]) -> Mapping[str, Mapping[str, float]]:

@@ -202,7 +202,7 @@ def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown
 def main_numbers(
     cells: Sequence[board.Cell], cards: Sequence[Card], names: Sequence[str]
 ) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    """<protocol>_<people> -> method -> main metric -> mean, for metrics.json; bounds stand in leaderboard.csv."""
+    """<protocol>_<people> -> method -> main metric -> mean, for figures.json; bounds stand in leaderboard.csv."""
     main = [card.name for card in cards if card.main]
     result: dict[str, dict[str, dict[str, float]]] = {}
     for cell in cells:

@@ -108,8 +108,17 @@ def test_weights_of_another_run_stand_with_licence_and_origin(site: Path) -> Non
     assert "<code>their.bin 0123</code>" in row
 
 
-def test_metrics_for_dvc(site: Path) -> None:
+def test_dvc_shows_a_short_table(site: Path) -> None:
     values = json.loads((site / "metrics.json").read_text())
+    assert len(values) <= 14
+    assert all(isinstance(value, int | float) for value in values.values())
+    assert {"faces: Detection recall", "sim_heldout: uniportrait, free_1", "sim_heldout: uniportrait, free_2"} <= set(
+        values
+    )
+
+
+def test_every_main_figure_stands_in_one_file(site: Path) -> None:
+    values = json.loads((site / "figures.json").read_text())
     assert set(values["results"]) == {f"{protocol}_{people}" for protocol in ("free", "layout") for people in (1, 2, 3)}
     assert set(values["results"]["free_1"]) == {"uniportrait", "elsewhere"}
     assert set(values["results"]["free_1"]["uniportrait"]) == {"sim_heldout", "sim_share"}
@@ -130,7 +139,14 @@ def test_the_same_run_gives_the_same_bytes(finished: Path, site: Path, tmp_path:
         for each in (site / "pictures", tmp_path / "again" / "pictures")
     )
     assert one == two
-    for name in ("leaderboard.csv", "differences.csv", "ablations.csv", "metrics.json", "sheet-uniportrait.html"):
+    for name in (
+        "leaderboard.csv",
+        "differences.csv",
+        "ablations.csv",
+        "metrics.json",
+        "figures.json",
+        "sheet-uniportrait.html",
+    ):
         assert (site / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert scrubbed(text(site)) == scrubbed(text(tmp_path / "again"))
 
