@@ -13,15 +13,13 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from pipeline import process
 from pipeline.errors import ClusterError, LikenessError
 
 Result = TypeVar("Result")
 
-# Spinning OpenMP threads on shared cores can be over 30 times slower: one thread per worker, parallel by processes.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 # Ray's token authentication is switched on by a local ray.init() and then breaks a later `ray job submit`.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Ray runs its workers at niceness 15: beside anything else on a shared machine they would hardly run at all.
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -41,7 +39,7 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS")
     _check_reachable(address)
-    environment = {"env_vars": ONE_THREAD | forwarded_environment()}
+    environment = {"env_vars": process.thread_limits() | forwarded_environment()}
     try:
         if address:
             ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
@@ -155,7 +153,7 @@ class _Pool:
             return
         error = self._errors[0]
         cause = getattr(error, "cause", None) or error
-        raise cause if isinstance(cause, LikenessError) else error
+        raise cause if isinstance(cause, LikenessError | OSError) else error
 
     def close(self) -> None:
         for actor in self._idle:

@@ -14,10 +14,13 @@ LikenessError
 
 import difflib
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 
 EXIT_CODE = 2
+INTERRUPTED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGPIPE  # as shells count deaths by a signal
 
 
 class LikenessError(Exception):
@@ -70,21 +73,46 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def storage_error(error: OSError) -> StorageError | None:
     """The sentence for an operating system error about space or permission; None for any other error."""
     where = error.filename or "the output folder"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(f"no space left while writing {where}: free some and run again, finished shards are kept")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return StorageError(f"cannot write {where}: make the folder writable and run again, finished shards are kept")
     return None
 
 
+def input_error(error: OSError) -> MissingInput | None:
+    """The sentence for a file that cannot be read; None for any other error."""
+    where = error.filename
+    if error.errno == errno.ENOENT and where:
+        return MissingInput(f"no {where}: check its path, or run the stage that makes it")
+    if error.errno == errno.EISDIR and where:
+        return MissingInput(f"{where} is a folder, a file was expected: check its path")
+    if error.errno in (errno.EACCES, errno.EPERM) and where and os.path.exists(where) and not os.access(where, os.R_OK):
+        return MissingInput(f"cannot read {where}: you may not; give yourself permission to read it (chmod u+r)")
+    return None
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a command; a LikenessError or a storage error ends it with one sentence on stderr and exit code 2."""
+    """Run a command and end as commands do, without a traceback for what a person can mend.
+
+    A LikenessError, a file that cannot be read or a place that cannot be written is one sentence on stderr and exit
+    code 2; Ctrl-C is one word and 130; who reads our output may stop early (`| head`), which is silent and 141.
+    """
     try:
-        main()
+        try:
+            main()
+        finally:
+            sys.stdout.flush()  # here, so that a closed pipe is met here
     except LikenessError as error:
         sys.exit(_fail(error))
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do, stopping workers, is done in peace
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except OSError as error:
-        known = storage_error(error)
+        if error.errno == errno.EPIPE and _nobody_reads():
+            sys.exit(UNREAD)
+        known = input_error(error) or storage_error(error)
         if known is None:
             raise
         sys.exit(_fail(known))
@@ -93,3 +121,14 @@ def run(main: Callable[[], None]) -> None:
 def _fail(error: LikenessError) -> int:
     print(f"error: {error}", file=sys.stderr)
     return EXIT_CODE
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe that nobody reads any more; if so, it is closed for good."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # or the interpreter would try once more on its way out, and say so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
