@@ -15,6 +15,7 @@ LikenessError
 import difflib
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -124,11 +125,14 @@ def _fail(error: LikenessError) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether standard output is a pipe that nobody reads any more; if so, it is closed for good."""
+    """Whether standard output is a pipe whose reader is gone; if so, nothing more is written to it."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # or the interpreter would try once more on its way out, and say so
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        out = sys.stdout.fileno()
+    except (OSError, ValueError):  # a test's, say
+        return False
+    watched = select.poll()
+    watched.register(out, 0)
+    if not any(seen & (select.POLLERR | select.POLLHUP) for _, seen in watched.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # or the interpreter would try once more on its way out
+    return True

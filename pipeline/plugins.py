@@ -22,13 +22,22 @@ def having(folder: str, name: str) -> list[str]:
     return [each for each in names(folder) if hasattr(load(folder, each), name)]
 
 
-def load(folder: str, name: str) -> ModuleType:
-    """Import pipeline/<folder>/<name>.py or the folder pipeline/<folder>/<name>/.
+def check(folder: str, name: str) -> None:
+    """Refuse a name that no plug-in has, at once: nothing is imported.
 
     Raises:
-        SettingsError: there is neither; the message names the closest one that exists.
+        SettingsError: there is neither a file nor a folder of that name; the message names the closest one that exists.
     """
     known = names(folder)
     if name not in known:
         raise SettingsError(f"no {name}.py in pipeline/{folder}/{did_you_mean(name, known)}")
+
+
+def load(folder: str, name: str) -> ModuleType:
+    """Import pipeline/<folder>/<name>.py or the folder pipeline/<folder>/<name>/.
+
+    Raises:
+        SettingsError: there is neither, as `check` has it.
+    """
+    check(folder, name)
     return importlib.import_module(f"pipeline.{folder}.{name}")

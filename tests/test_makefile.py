@@ -1,4 +1,4 @@
-"""What the Makefile's commands do to a checkout; a stub stands for DVC and for the report."""
+"""What the Makefile's commands do to a checkout; a stub stands for the command `likeness`."""
 
 import os
 import shutil
@@ -13,30 +13,32 @@ import pytest
 from tests.conftest import ROOT
 
 SAY = "grep -xE '(profile: .*|- hifi_portrait)' params.yaml >> said"
-STUBS = {
-    "dvc": f'{SAY}; [ -z "$DVC_FAILS" ] || exit 3; [ -z "$DVC_WAITS" ] || exec sleep 60',
-    "python": f'[ "$2" = stages.report ] || exec {sys.executable} "$@"; {SAY}; echo "$@" >> said',
-}
+USE = f"""exec {sys.executable} -c 'import sys; from pipeline import settings; settings.use(sys.argv[1])' "$2" """
+STUB = f"""#!/bin/sh
+case "$1" in
+    use) {USE};;
+    run) {SAY}; [ -z "$DVC_FAILS" ] || exit 3; [ -z "$DVC_WAITS" ] || exec sleep 60;;
+    *) {SAY}; echo "$@" >> said;;
+esac
+"""
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with an environment of stubs."""
+    """A checkout whose command is a stub; `make PYTHON=true` sets nothing up."""
     for name in ("Makefile", "params.yaml", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("pipeline", "profiles"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "venv/bin").mkdir(parents=True)
-    (tmp_path / "venv/.ready").touch()
-    for name, lines in STUBS.items():
-        (tmp_path / "venv/bin" / name).write_text(f"#!/bin/sh\n{lines}\n")
-        (tmp_path / "venv/bin" / name).chmod(0o755)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/likeness").write_text(STUB)
+    (tmp_path / ".venv/bin/likeness").chmod(0o755)
     return tmp_path
 
 
 def start(checkout: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        ["make", f"VENV={checkout / 'venv'}", *words],
+        ["make", "PYTHON=true", *words],
         cwd=checkout,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -58,7 +60,7 @@ def test_a_published_run_keeps_its_report_and_puts_the_profile_back(checkout: Pa
     code, printed = finish(start(checkout, "published"))
     assert code == 0, printed
     said = (checkout / "said").read_text().splitlines()
-    assert said[::2] == ["profile: published", "profile: published", "-m stages.report --publish"]
+    assert said[::2] == ["profile: published", "profile: published", "report --publish"]
     assert (checkout / "params.yaml").read_text() == before
 
 
@@ -94,11 +96,11 @@ def test_an_interrupted_published_run_puts_the_profile_back(checkout: Path, kind
 
 def test_a_real_run_imports_the_head_when_it_is_absent(checkout: Path) -> None:
     head = checkout / ".work/heads/ict.npz"
-    command = "pipeline.head.importers ict ../shared/real/heads/ict_facekit_light.npz .work/heads/ict.npz"
+    command = "likeness convert head ../shared/real/heads/ict_facekit_light.npz .work/heads/ict.npz"
     assert command in finish(start(checkout, "--dry-run", "real"))[1]
     head.parent.mkdir(parents=True)
     head.touch()
     code, printed = finish(start(checkout, "--dry-run", "real"))
     assert code == 0
-    assert "dvc repro samples" in printed
-    assert "importers" not in printed
+    assert "likeness run samples" in printed
+    assert "convert" not in printed

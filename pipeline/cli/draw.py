@@ -1,6 +1,6 @@
 """Draw a picture of people by their photos, with a trained method.
 
-    python -m pipeline.inference --method uniportrait --person ada.jpg ada2.jpg --person ben.jpg \\
+    likeness draw --method uniportrait --person ada.jpg ada2.jpg --person ben.jpg \\
         --prompt "a photo of two people in a garden" --seed 7 --out x.png
 
 Several photos of a person are read together, best first. Where a photo shows several faces, the largest is taken.
@@ -20,29 +20,25 @@ import argparse
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import method as contract
 from pipeline import plugins
-from pipeline.errors import MissingInput, SettingsError, run
-from pipeline.inference.layout import read
-from pipeline.inference.portrait import Options, Portrait, scales_of
-from pipeline.weights.checks import read_card
+from pipeline.cli.project import called_from, path
+from pipeline.errors import MissingInput, SettingsError
+
+if TYPE_CHECKING:
+    from pipeline.inference import Options
 
 WEIGHTS = Path("data/weights")
+PLAIN = ("width", "height", "steps", "guidance", "eta", "interpolate")  # options by the names they have in Python
 
 
-def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.inference",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who, what, by whom and where to."""
     parser.add_argument("--method", required=True, help="a trained method, or <method>-<variant>")
-    parser.add_argument("--weights", type=Path, help=f"their folder; {WEIGHTS}/<method> by default")
+    parser.add_argument("--weights", type=path, help=f"their folder; {WEIGHTS}/<method> of the project by default")
     parser.add_argument(
-        "--person", type=Path, nargs="+", action="append", required=True, metavar="PHOTO", help="a person's photos"
+        "--person", type=path, nargs="+", action="append", required=True, metavar="PHOTO", help="a person's photos"
     )
     parser.add_argument("--prompt", required=True, help="the picture in words")
     parser.add_argument("--out", type=Path, required=True, help="a .png; of several images <name>-<seed>.png")
@@ -62,7 +58,6 @@ def arguments() -> argparse.Namespace:
         help="a low-rank change of the backbone, a style for instance, and how strong; 1 by default",
     )
     _add_options(parser)
-    return parser.parse_args()
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,28 +66,68 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="of the sampler; generate.steps of params.yaml, like the next two")
     parser.add_argument("--guidance", type=float, help="how strongly prompt and people count")
     parser.add_argument("--eta", type=float, help="share of DDPM's noise that is added back, 0 to 1")
-    parser.add_argument("--layout", type=Path, help="where faces are wanted, as above")
-    parser.add_argument("--masks", type=Path, nargs="+", default=[], metavar="PNG", help="white where a person may be")
+    parser.add_argument("--layout", type=path, help="where faces are wanted, as above")
+    parser.add_argument("--masks", type=path, nargs="+", default=[], metavar="PNG", help="white where a person may be")
     parser.add_argument("--interpolate", type=float, metavar="SHARE", help="one face, so far from person 1 to person 2")
-    for name in scales():
-        parser.add_argument(_flag(name), type=float, help=f"the method's {name}, where it has one")
+    parser.add_argument(
+        "--scale",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="one of the method's scales: face_scale, structure_scale, ... (another name lists them)",
+    )
 
 
-def scales() -> list[str]:
-    """What any method calls a scale."""
-    published = (plugins.load("methods", name).VARIANTS[""] for name in plugins.names("methods"))
-    return sorted({each for settings in published for each in scales_of(settings)})
+def call(asked: argparse.Namespace) -> None:
+    """Draw, and say where the pictures are.
+
+    Raises:
+        SettingsError, MissingInput: as `Portrait.load` and `Portrait.series`; the weights are another method's.
+    """
+    plugins.check("methods", asked.method.partition("-")[0])
+    seeds, weights = range(asked.seed, asked.seed + asked.images), asked.weights or WEIGHTS / asked.method
+    files, scales, styles = names(asked.out, seeds), scales_of(asked.scale), loras(asked.lora)
+    # after all that can be said without torch; a user cannot mend what insightface still calls of scikit-image
+    warnings.filterwarnings("ignore", ".*estimate.*is deprecated", FutureWarning)
+    from pipeline import method as contract
+    from pipeline.inference import Portrait
+    from pipeline.shards import replacing
+    from pipeline.weights.checks import read_card
+
+    contract.find(asked.method)
+    options = options_of(asked, scales)
+    if (found := read_card(weights)["method"]) != asked.method:
+        raise MissingInput(f"{weights} holds {found}, not {asked.method}: mend --weights or --method")
+    portrait = Portrait.load(weights, another_base=asked.another_base, loras=styles)
+    for (said, file), picture in zip(files, portrait.series(asked.person, asked.prompt, seeds, options), strict=True):
+        with replacing(file) as temporary:
+            picture.save(temporary, format="png")
+        print(said, flush=True)
 
 
-def options_of(asked: argparse.Namespace) -> Options:
+def options_of(asked: argparse.Namespace, scales: dict[str, float]) -> "Options":
     """The options of a command line."""
-    given = {name: getattr(asked, name) for name in scales()}
+    from pipeline.inference import Options, read
+
     return Options(
-        **{name: getattr(asked, name) for name in ("width", "height", "steps", "guidance", "eta", "interpolate")},
+        **{name: getattr(asked, name) for name in PLAIN},
         layout=read(asked.layout) if asked.layout else (),
         masks=asked.masks,
-        scales={name: value for name, value in given.items() if value is not None},
+        scales=scales,
     )
+
+
+def scales_of(given: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The scales of a command line.
+
+    Raises:
+        SettingsError: what follows a name is no number.
+    """
+    try:
+        return {name.replace("-", "_"): float(value) for name, value in given}
+    except ValueError as error:
+        raise SettingsError(f"--scale takes a name and a number: {error}") from error
 
 
 def loras(given: Sequence[Sequence[str]]) -> dict[Path | str, float]:
@@ -102,13 +137,13 @@ def loras(given: Sequence[Sequence[str]]) -> dict[Path | str, float]:
         SettingsError: what follows a file is not one number.
     """
     try:
-        return {file: float(*scale) if scale else 1.0 for file, *scale in given}
+        return {path(file): float(*scale) if scale else 1.0 for file, *scale in given}
     except (TypeError, ValueError) as error:
         raise SettingsError(f"--lora takes a file and at most one number, its scale: {error}") from error
 
 
-def names(out: Path, seeds: range) -> list[Path]:
-    """The files of a series.
+def names(out: Path, seeds: range) -> list[tuple[Path, Path]]:
+    """The files of a series: as the user calls them, and where they are whatever folder we are in.
 
     Raises:
         SettingsError: `out` is no .png, or there is no image to draw.
@@ -117,29 +152,5 @@ def names(out: Path, seeds: range) -> list[Path]:
         raise SettingsError(f"--out {out} must end in .png")
     if not seeds or seeds.start < 0:
         raise SettingsError("--images must be at least 1, and --seed at least 0")
-    return [out] if len(seeds) == 1 else [out.with_name(f"{out.stem}-{seed}{out.suffix}") for seed in seeds]
-
-
-def main() -> None:
-    """Draw, and say where the pictures are."""
-    # insightface still calls what scikit-image has renamed; a user cannot mend it
-    warnings.filterwarnings("ignore", ".*estimate.*is deprecated", FutureWarning)
-    asked = arguments()
-    contract.find(asked.method)
-    seeds, weights = range(asked.seed, asked.seed + asked.images), asked.weights or WEIGHTS / asked.method
-    files, options, styles = names(asked.out, seeds), options_of(asked), loras(asked.lora)
-    if (found := read_card(weights)["method"]) != asked.method:
-        raise MissingInput(f"{weights} holds {found}, not {asked.method}: mend --weights or --method")
-    portrait = Portrait.load(weights, another_base=asked.another_base, loras=styles)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    for file, picture in zip(files, portrait.series(asked.person, asked.prompt, seeds, options), strict=True):
-        picture.save(file)
-        print(file)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-if __name__ == "__main__":
-    run(main)
+    said = [out] if len(seeds) == 1 else [out.with_name(f"{out.stem}-{seed}{out.suffix}") for seed in seeds]
+    return [(each, called_from() / each) for each in said]

@@ -1,17 +1,15 @@
-"""Heads of other projects in our layout: `python -m pipeline.head.importers ict <their file> <our file>`.
+"""Heads of other projects in our layout: `likeness convert head FILE OUT`.
 
 Only formats that can be read without unpickling are taken.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.head.model import Floats, Head, Ints, save_head
+from pipeline.head.model import Floats, Head, Ints
 
 SKIN_COLOUR = (0.77, 0.58, 0.48)
 ICT_KEYS = ("mean", "identity", "expression", "expression_names", "quads", "landmarks68")
@@ -82,12 +80,3 @@ def arkit_name(name: str) -> str:
         if name.endswith(ending):
             return name.removesuffix(ending) + side
     return name
-
-
-IMPORTERS: dict[str, Callable[[str], Head]] = {"ict": import_ict}
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 4 or sys.argv[1] not in IMPORTERS:
-        sys.exit(f"usage: python -m pipeline.head.importers <{'|'.join(IMPORTERS)}> <their file> <our file>")
-    save_head(IMPORTERS[sys.argv[1]](sys.argv[2]), sys.argv[3])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,7 +83,7 @@ def combine(coefficients: ArrayLike, basis: Floats) -> Floats:
     return np.einsum("...k,kvc->...vc", weights, basis)
 
 
-def save_head(head: Head, path: str | Path) -> None:
+def save_head(head: Head, path: str | Path | IO[bytes]) -> None:
     """Writes a head; bases as float16, which is finer than a hundredth of a millimetre here."""
     contents: dict[str, np.ndarray] = {}
     for field in fields(head):

@@ -1,17 +1,10 @@
 """Weights that the authors of a method publish, brought into our layout.
 
-    python -m pipeline.weights.convert METHOD FILE... OUT [--licence LICENCE]
-
-reads the files of a release and writes OUT/adapter.safetensors with its card, as training does; METHOD is a method
-whose file has a table `RELEASED`, which loads into its variant `released`, or another variant by name. The backbone
-and the encoders are those of params.yaml and must have the sizes that the release was made for. With
-OUT = data/weights/METHOD-released the stages generate and evaluate then take METHOD-released like a trained method.
-
-Files are safetensors or pickles (`.bin`), of which only tensors are read (`weights_only`); IdentityNet is a folder that
-diffusers wrote. The licence is that of the weights, which the files do not state and the user must.
+`likeness convert` reads the files of a release and writes adapter.safetensors with its card, as training does. Files are
+safetensors or pickles (`.bin`), of which only tensors are read (`weights_only`); IdentityNet is a folder that diffusers
+wrote.
 """
 
-import argparse
 import json
 import pickle
 from collections.abc import Mapping, Sequence
@@ -28,27 +21,14 @@ from pipeline import method as contract
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import in_processor_order
 from pipeline.backbone.load import Backbone, load
-from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError, run
+from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError
 from pipeline.method import Method
 from pipeline.settings import Models
-from pipeline.settings import load as load_settings
 from pipeline.weights import checkpoint
 from pipeline.weights.key_maps import KeyMap, convert_keys, own_tensors
 
 VARIANT = "released"
 NET, NET_CONFIG = "diffusion_pytorch_model", "config.json"
-
-
-def main() -> None:
-    """Convert a release."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("method", help="a method, or a variant of it")
-    parser.add_argument("files", nargs="+", type=Path, help="the files and folders of its release")
-    parser.add_argument("out", type=Path, help="where to write, for instance data/weights/<method>-released")
-    parser.add_argument("--licence", default=licences.UNKNOWN, help="of the weights, like Apache-2.0")
-    given = parser.parse_args()
-    convert(given.method, given.files, given.out, load_settings().models, given.licence)
-    print(given.out)
 
 
 def convert(name: str, files: Sequence[Path], out: Path, models: Models, licence: str) -> None:
@@ -185,7 +165,3 @@ def _check_licence(licence: str, models: Models) -> None:
             f"the licence of the weights ({licence}) is not known to allow commercial use: state it with --licence, "
             "or, where research is all that they are for, set models.allow_non_commercial: true"
         )
-
-
-if __name__ == "__main__":
-    run(main)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pipeline import plugins, settings
-from pipeline.errors import EXIT_CODE, run
-from pipeline.inference.__main__ import main
+from pipeline.cli.main import main
+from pipeline.errors import EXIT_CODE
 from pipeline.settings import Settings
 
 Command = Callable[..., None]
@@ -23,8 +23,8 @@ def command(params: Settings, weights: Callable[[str], Path], photos: Path, monk
 
     def call(name: str, *words: object) -> None:
         found = [str(photos / str(word)) if (photos / str(word)).is_file() else str(word) for word in words]
-        monkeypatch.setattr(sys, "argv", ["portrait", "--method", name, "--prompt", "a of b", *found])
-        run(main)
+        monkeypatch.setattr(sys, "argv", ["likeness", "draw", "--method", name, "--prompt", "a of b", *found])
+        main()
 
     return call
 
@@ -51,7 +51,7 @@ def test_a_series_counts_seeds_and_repeats_itself(
     command("uniportrait", *given, "--seed", 8, "--out", tmp_path / "y.png")
     first, second, again = (tmp_path / path for path in ("new/x-7.png", "new/x-8.png", "y.png"))
     assert again.read_bytes() == second.read_bytes() != first.read_bytes()
-    command("uniportrait", *given, "--seed", 8, "--face-scale", 30, "--out", tmp_path / "z.png")
+    command("uniportrait", *given, "--seed", 8, "--scale", "face-scale", 30, "--out", tmp_path / "z.png")
     assert (tmp_path / "z.png").read_bytes() != second.read_bytes()
 
 
@@ -62,6 +62,8 @@ def test_a_series_counts_seeds_and_repeats_itself(
         ("instantid", [], "train the method (`python -m stages.train instantid`)"),
         ("uniportrait", ["--out", "x.jpg"], "--out x.jpg must end in .png"),
         ("uniportrait", ["--images", "0"], "--images must be at least 1"),
+        ("uniportrait", ["--scale", "face_scale", "much"], "--scale takes a name and a number"),
+        ("uniportrait", ["--promt", "x"], "unknown option --promt; did you mean --prompt?"),
         ("uniportrait", ["--lora", "x.safetensors", "1", "2"], "--lora takes a file and at most one number"),
     ],
 )
