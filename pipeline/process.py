@@ -1,4 +1,4 @@
-"""What every process of the project sets before it calculates: one thread, freed arrays kept, nothing reported to anyone.
+"""What every process of the project sets before it calculates: one thread, freed arrays kept, no telemetry.
 
 `import pipeline` calls `begin`, so no entry point can forget it. numpy, torch and numba read their variables when they
 are imported: where another program imported them first they keep what it chose.

@@ -56,7 +56,7 @@ def requirements(root: Path = ROOT) -> list[str]:
 
 
 def shared_folder(root: Path = ROOT) -> Path:
-    """Where the packages lie: named by what they were made from, so that clones with the same requirements share them."""
+    """Where the packages lie: named by what they were made from, so that clones that need the same share them."""
     made_from = [requirements(root), (root / "constraints.txt").read_text(), sys.version_info[:2]]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness" / key
@@ -64,12 +64,15 @@ def shared_folder(root: Path = ROOT) -> Path:
 
 def fault(root: Path = ROOT) -> str | None:
     """What is wrong with a checkout's `.venv`, None where it is as `make setup` would leave it."""
-    stamp, shared = root / ".venv" / STAMP, shared_folder(root)
+    stamp = root / ".venv" / STAMP
     if not stamp.is_file():
         return "there is no .venv of `make setup`"
-    if stamp.read_text() != _stamp(shared, root):
-        return "the checkout has moved, or its requirements have changed, since `make setup`"
-    return None if (shared / READY).is_file() else f"its packages in {shared} are gone"
+    shared, *made_for = stamp.read_text().splitlines()
+    if Path(shared).name != shared_folder(root).name:
+        return "requirements have changed since `make setup`"
+    if made_for != [str(root)]:
+        return "the checkout has moved since `make setup`"
+    return None if (Path(shared) / READY).is_file() else f"its packages in {shared} are gone"
 
 
 def set_up(root: Path = ROOT) -> None:
@@ -78,12 +81,13 @@ def set_up(root: Path = ROOT) -> None:
     Raises:
         LikenessError: a package cannot be installed; `.venv` is somebody else's.
     """
+    if not fault(root):
+        return
     shared = shared_folder(root)
     with _alone(shared):
         if not (shared / READY).is_file():
             _install(shared, root)
-    if fault(root):
-        _make_thin(root / ".venv", shared, root)
+    _make_thin(root / ".venv", shared, root)
 
 
 @contextmanager
@@ -125,7 +129,7 @@ def _make_thin(venv: Path, shared: Path, root: Path) -> None:
         if not script.name.startswith(OWN):
             _take_over(script, venv / "bin" / script.name)
     _write_command(venv / "bin/likeness", COMMAND)
-    (venv / STAMP).write_text(_stamp(shared, root))
+    (venv / STAMP).write_text(f"{shared}\n{root}\n")
 
 
 def _clear(venv: Path) -> None:
@@ -151,10 +155,6 @@ def _take_over(script: Path, here: Path) -> None:
 def _write_command(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
-
-
-def _stamp(shared: Path, root: Path) -> str:
-    return f"{shared}\n{root}\n"
 
 
 def main() -> None:

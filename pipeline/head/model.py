@@ -102,7 +102,7 @@ def load_head(path: str | Path) -> Head:
     with np.load(path, allow_pickle=False) as file:
         missing = [key for key in (*ARRAYS, *NAMES, *TEXTS) if key not in file.files]
         if missing:
-            advice = "make it one with pipeline/head/importers.py"
+            advice = "make it one with `likeness convert head`"
             raise ValueError(f"{path} is no head of ours, it lacks {', '.join(missing)}; {advice}")
         arrays = {key: file[key].astype(kind) for key, kind in ARRAYS.items()}
         names = {key: tuple(str(name) for name in file[key]) for key in NAMES}

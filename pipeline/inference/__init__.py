@@ -1,12 +1,12 @@
 """A trained method drawing a picture that a user wishes for: own photos, own words, own layout.
 
-    from pipeline.inference import Portrait
+    from likeness import Portrait
 
     portrait = Portrait.load("data/weights/uniportrait")
     picture = portrait.draw([["ada.jpg", "ada2.jpg"], ["ben.jpg"]], "a photo of two people in a garden", seed=0)
     picture.save("x.png")
 
-The same from a shell: `python -m pipeline.inference --help`.
+The same from a shell: `likeness draw --help`.
 """
 
 from pipeline.inference.layout import read

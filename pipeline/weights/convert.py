@@ -1,8 +1,8 @@
 """Weights that the authors of a method publish, brought into our layout.
 
-`likeness convert` reads the files of a release and writes adapter.safetensors with its card, as training does. Files are
-safetensors or pickles (`.bin`), of which only tensors are read (`weights_only`); IdentityNet is a folder that diffusers
-wrote.
+`likeness convert` reads the files of a release and writes adapter.safetensors with its card, as training does. Files
+are safetensors or pickles (`.bin`), of which only tensors are read (`weights_only`); IdentityNet is a folder that
+diffusers wrote.
 """
 
 import json
