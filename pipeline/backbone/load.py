@@ -4,7 +4,6 @@ Everything is read from the directory's own configs: channels, sizes, prediction
 a second text encoder. Pictures are (B, 3, H, W) in [-1, 1]; latents are scaled as the UNet expects them.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.backbone.batch import Text
 from pipeline.errors import MissingInput, SettingsError
+from pipeline.files import read_json
 
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 Residuals = tuple[Sequence[Tensor], Tensor]
@@ -172,7 +172,7 @@ def _kind(folder: Path) -> str:
     index = folder / "model_index.json"
     if not index.is_file():
         raise MissingInput(f"no {index.name} in {folder}: models.backbone must be a diffusers pipeline directory")
-    kind = str(json.loads(index.read_text()).get("_class_name"))
+    kind = str(read_json(index).get("_class_name"))
     if kind not in PIPELINES:
         raise SettingsError(f"{folder} is a {kind}; backbones of kind {' or '.join(PIPELINES)} can be used")
     return kind

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline import shards
 from pipeline.errors import MissingInput, ShardError
+from pipeline.files import read_json
 from pipeline.head.head_pose import HeadPose
 
 CASES_FILE = "_cases.json"
@@ -99,7 +100,7 @@ def load_cases(path: Path) -> Benchmark:
     """
     if not path.is_file():
         raise MissingInput(f"{path} does not exist: run the samples stage first")
-    values = json.loads(path.read_text())
+    values = read_json(path)
     cases = tuple(_case(row) for row in values["cases"])
     if not cases:
         raise MissingInput(

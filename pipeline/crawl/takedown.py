@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.crawl import urls
 from pipeline.crawl.ledger import Visit
 from pipeline.errors import MissingInput, SettingsError
+from pipeline.files import read_text
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,9 @@ def read(path: str) -> Takedown:
     """
     if not path:
         return Takedown()
-    try:
-        lines = [line.split("#")[0].strip() for line in Path(path).read_text().splitlines()]
-    except FileNotFoundError as error:
-        raise MissingInput(f"crawl.takedown: {path} does not exist: make it, or leave the setting empty") from error
+    if not Path(path).exists():
+        raise MissingInput(f"crawl.takedown: {path} does not exist: make it, or leave the setting empty")
+    lines = [line.split("#")[0].strip() for line in read_text(path).splitlines()]
     for number, line in enumerate(lines, 1):
         if line and not _is_hash(line) and "://" not in line:
             raise SettingsError(f"{path}, line {number}: {line!r} is neither a URL nor 16 or 64 hex digits")

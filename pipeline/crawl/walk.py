@@ -23,6 +23,7 @@ from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
 from pipeline.errors import MissingInput
+from pipeline.files import read_text
 from pipeline.settings import CrawlSettings
 
 # Of what hosts answer, this alone depends on a setting: it is asked again each time.
@@ -94,11 +95,9 @@ def listed(where: str) -> Iterator[tuple[str, str]]:
     """
     path = Path(where)
     for each in [] if not where else sorted(path.iterdir()) if path.is_dir() else [path]:
-        try:
-            lines = each.read_text().splitlines()
-        except FileNotFoundError as error:
-            raise MissingInput(f"crawl.url_lists: {each} does not exist") from error
-        for line in lines:
+        if not each.exists():
+            raise MissingInput(f"crawl.url_lists: {each} does not exist")
+        for line in read_text(each).splitlines():
             link, _, caption = line.partition("\t")
             if url := urls.canonical(link):
                 yield url, caption.strip()

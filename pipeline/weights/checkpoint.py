@@ -21,6 +21,7 @@ from pipeline import method as contract
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.errors import MissingInput, ShardError, StorageError
+from pipeline.files import read_json
 from pipeline.method import Method
 from pipeline.settings import Models, TrainSettings
 
@@ -152,7 +153,7 @@ def save(folder: Path, method: Method, card: Mapping[str, Any]) -> None:
 def finished(folder: Path, fingerprint: str) -> bool:
     """Whether `folder` holds the weights of this very run."""
     path = folder / CARD
-    return path.exists() and json.loads(path.read_text())["fingerprint"] == fingerprint
+    return path.exists() and read_json(path).get("fingerprint") == fingerprint
 
 
 def load(folder: Path, backbone: Backbone) -> Method:

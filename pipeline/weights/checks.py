@@ -1,12 +1,12 @@
 """Trained weights before they draw: they are there, may be used, and belong to the parts that they are to work with."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline import method as contract
 from pipeline import shards
 from pipeline.errors import FairnessError, MissingInput, SettingsError
+from pipeline.files import read_json
 from pipeline.settings import Models, TrainSettings
 from pipeline.shards import training_shards
 from pipeline.weights import checkpoint, convert
@@ -31,7 +31,7 @@ def read_card(weights: Path) -> dict[str, Any]:
         trained = sorted(card.parent.name for card in weights.parent.glob(f"*/{checkpoint.CARD}"))
         hint = f"; trained: {', '.join(trained)}" if trained else ""
         raise MissingInput(f"no {path}: train the method (`python -m stages.train {weights.name}`){hint}")
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def check_contract(weights: Path, samples: Path, train: TrainSettings) -> None:

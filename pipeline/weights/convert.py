@@ -5,7 +5,6 @@ are safetensors or pickles (`.bin`), of which only tensors are read (`weights_on
 diffusers wrote.
 """
 
-import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import in_processor_order
 from pipeline.backbone.load import Backbone, load
 from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError
+from pipeline.files import read_json
 from pipeline.method import Method
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -127,7 +127,7 @@ def _flat(stored: Any, where: str, prefix: str = "") -> list[tuple[str, Tensor]]
 def _read_net(folder: Path) -> dict[str, Tensor]:
     """A ControlNet that diffusers wrote."""
     config = folder / NET_CONFIG
-    kind = json.loads(config.read_text()).get("_class_name") if config.is_file() else None
+    kind = read_json(config).get("_class_name") if config.is_file() else None
     if kind != "ControlNetModel":
         raise WeightsError(
             f"{folder} is not a folder of a diffusers ControlNetModel ({NET_CONFIG} says {kind}): give the folder with "
@@ -154,7 +154,7 @@ def check_use(folder: Path, models: Models) -> None:
     Raises:
         LicenceError: their licence is not known to allow commercial use, and models.allow_non_commercial is false.
     """
-    about = json.loads((folder / checkpoint.CARD).read_text())
+    about = read_json(folder / checkpoint.CARD)
     if "released" in about and not models.allow_non_commercial:
         licences.check({f"weights of {about['method']}": str(folder)})
 

@@ -1,5 +1,6 @@
 """The command: every method draws one and two people through it, and what it says where something is wrong."""
 
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,26 @@ def test_weights_of_another_method_are_refused(
     with pytest.raises(SystemExit):
         command("instantid", "--weights", weights("uniportrait"), "--person", "ada.png", "--out", "x.png")
     assert "holds uniportrait, not instantid" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_no_picture(
+    command: Command,
+    weights: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def save(self: Image.Image, path: Path, **options: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    given = ["--weights", weights("uniportrait"), "--person", "ada.png", "--steps", 1, "--width", 64, "--height", 64]
+    with pytest.raises(SystemExit) as stopped:
+        command("uniportrait", *given, "--out", tmp_path / "x.png")
+    assert stopped.value.code == EXIT_CODE
+    assert "no space left" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_shows_an_example(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
