@@ -1,7 +1,9 @@
 import functools
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,39 @@ def test_no_ray_to_connect_to_is_one_sentence() -> None:
     )
     assert done.returncode == 2
     assert "no Ray to connect to at RAY_ADDRESS=127.0.0.1:1" in done.stderr.splitlines()[-1]
+
+
+SLOW = """
+import pathlib, time
+from pipeline import actors, errors
+
+class Slow:
+    def __call__(self, task):
+        pathlib.Path("begun").touch()
+        time.sleep(600)
+
+errors.run(lambda: list(actors.map_shards(Slow, [1, 2], "slow")))
+"""
+
+
+def test_ctrl_c_while_workers_run_is_one_word_and_130(tmp_path: Path) -> None:
+    """The signal goes to the whole group, as that of a terminal does."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    process = subprocess.Popen(
+        [sys.executable, "slow.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[arg-type, return-value]
+    )
+    limit = time.monotonic() + 120
+    while not (tmp_path / "begun").exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
