@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 OURS = ("pipeline", "stages")
 # What decides no content of a shard: words and exits (errors), who may use what (licences), how work is dealt out
-# (actors, plugins, process, runner), how rows are stored (shards), and what counts by its values: settings and the
-# schemas of records are parts of the fingerprints of what follows from them.
-PLAIN = ("actors", "code", "errors", "licences", "plugins", "process", "records", "runner", "settings", "shards")
+# (actors, plugins, process, runner), how text is read (files) and rows are stored (shards), and what counts by its
+# values: settings and the schemas of records are parts of the fingerprints of what follows from them.
+PLAIN = (
+    "actors", "code", "errors", "files", "licences", "plugins", "process", "records", "runner", "settings", "shards",
+)  # fmt: skip
 GROUND = frozenset(f"pipeline.{name}" for name in PLAIN)
 
 

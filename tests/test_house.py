@@ -27,8 +27,8 @@ FLOORS = [
     {"crawl", "faces", "identities", "head", "metric"},
     {"encoders"},
     {
-        "actors", "code", "errors", "images", "licences", "plugins", "precision", "process", "records", "settings",
-        "shards",
+        "actors", "code", "errors", "files", "images", "licences", "plugins", "precision", "process", "records",
+        "settings", "shards",
     },
 ]  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}

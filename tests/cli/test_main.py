@@ -14,6 +14,12 @@ from tests.conftest import ROOT
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
 HEAVY = ("torch", "diffusers", "transformers", "ray", "insightface", "onnxruntime", "numba")
+# Runs a module as `python -m` does and says which heavy libraries it has imported when it ends.
+WATCHED = (
+    "import runpy, sys; sys.argv = sys.argv[1:]\n"
+    "try: runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+    f"finally: print('heavy:', [name for name in {HEAVY} if name in sys.modules])"
+)
 SECONDS = 2.0
 
 
@@ -31,6 +37,11 @@ def refused(*words: object, cwd: Path = ROOT) -> str:
     return done.stderr
 
 
+def watched(module: str, *words: str) -> str:
+    command = [sys.executable, "-c", WATCHED, module, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120).stdout
+
+
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_help_imports_nothing_heavy(name: str) -> None:
     text = (
@@ -41,6 +52,13 @@ def test_help_imports_nothing_heavy(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert f"likeness {name}" in done.stdout
     assert "heavy: []" in done.stdout
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_help_of_a_stage_imports_nothing_heavy(name: str) -> None:
+    said = watched(f"stages.{name}", "--help")
+    assert "usage" in said
+    assert "heavy: []" in said
 
 
 def test_help_and_a_typo_answer_at_once() -> None:
