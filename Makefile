@@ -22,8 +22,9 @@ setup:
 demo: setup
 	@$(BIN)/likeness demo
 
+# One process for every core; a worker that is done takes over tests of the others.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # The whole flow on a tiny world: twice, with every stage killed, and as a job on a Ray started by hand.
 test-flow: setup
