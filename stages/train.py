@@ -24,6 +24,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 def stage(settings: "Settings", asked: Namespace) -> None:
     """Compute what is frozen once, then train unless these very weights exist."""
+    from pipeline.settings import check_method
+
+    check_method(asked.method, "stages.train")  # a misspelt name is answered before torch is loaded
     from pipeline import actors, shards
     from pipeline.benchmark import fairness
     from pipeline.training import cache, features, latents, launch, tasks

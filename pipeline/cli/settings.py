@@ -1,9 +1,6 @@
-"""Print the settings in force as YAML: params.yaml with the profile over it."""
+"""Print the settings in force as YAML, and those that differ from their profile."""
 
 import argparse
-import dataclasses
-
-import yaml
 
 from pipeline import settings
 
@@ -14,4 +11,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(asked: argparse.Namespace) -> None:
     """Print them."""
-    print(yaml.safe_dump(dataclasses.asdict(settings.load()), sort_keys=False), end="")
+    print(settings.describe(), end="")

@@ -1,4 +1,4 @@
-"""Choose the profile that the next runs take: a file of profiles/, laid over params.yaml."""
+"""Choose the profile that the next runs take: params.yaml is written from a file of profiles/."""
 
 import argparse
 
@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(asked: argparse.Namespace) -> None:
-    """Choose it, and look whether its settings can be."""
-    settings.use(asked.profile)
+    """Choose it, say which own settings that drops, and look whether its settings can be."""
+    for dropped in settings.use(asked.profile):
+        print(f"dropped: {dropped}")
     print(f"the profile in force: {settings.load().profile}")

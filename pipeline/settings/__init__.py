@@ -9,7 +9,7 @@ schema       what editors know of it
 """
 
 from pipeline.settings.build import build
-from pipeline.settings.load import describe, load, parse_reference_count
+from pipeline.settings.load import check_method, describe, load, parse_reference_count
 from pipeline.settings.profiles import PARAMS, PROFILES, merge, own, use
 from pipeline.settings.sections import (
     CrawlSettings,
@@ -42,6 +42,7 @@ __all__ = [
     "TrainSettings",
     "WorldSettings",
     "build",
+    "check_method",
     "describe",
     "load",
     "merge",

@@ -63,16 +63,25 @@ def check_names(settings: Settings, where: str) -> None:
             raise SettingsError(f"{where}: fewer_references must name <method>-<n>_references, n from 1, found {name}")
         trained.append(("fewer_references", method))
     for setting, name in trained:
-        method, _, variant = name.partition("-")
-        _known(method, plugins.names("methods"), f"{where}: {setting}: no method {method}")
-        if variant and (known := _variants(method)):
-            _known(variant, known, f"{where}: {setting}: {method} has no variant {variant}")
+        check_method(name, f"{where}: {setting}")
     for name in settings.metrics:
         _known(name, plugins.names("metrics"), f"{where}: metrics: no metric {name}")
     name = settings.samples.benchmark
     _known(
         name, [path.stem for path in PROMPTS.glob("*.yaml")], f"{where}: samples.benchmark: no {name}.yaml in {PROMPTS}"
     )
+
+
+def check_method(name: str, where: str) -> None:
+    """Refuse `<method>` or `<method>-<variant>` that has no file; nothing is imported.
+
+    Raises:
+        SettingsError: naming the closest one that there is.
+    """
+    method, _, variant = name.partition("-")
+    _known(method, plugins.names("methods"), f"{where}: no method {method}")
+    if variant and (known := _variants(method)):
+        _known(variant, known, f"{where}: {method} has no variant {variant}")
 
 
 def parse_reference_count(name: str) -> tuple[str, int | None]:
