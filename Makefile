@@ -22,9 +22,9 @@ setup:
 demo: setup
 	@$(BIN)/likeness demo
 
-# One process for every core; a worker that is done takes over tests of the others.
+# One process for every core; the tests of a file stay together, so that what they share is made once.
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The whole flow on a tiny world: twice, with every stage killed, and as a job on a Ray started by hand.
 test-flow: setup

@@ -24,7 +24,8 @@ FLOORS = [
     {"report", "weights", "sampler"},
     {"evaluate", "samples", "method"},
     {"metrics", "benchmark", "shapes", "world", "backbone"},
-    {"crawl", "faces", "identities", "head", "metric"},
+    {"metric"},
+    {"crawl", "faces", "identities", "head"},
     {"encoders"},
     {
         "actors", "code", "errors", "files", "images", "licences", "plugins", "precision", "process", "records",
@@ -35,6 +36,7 @@ FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room 
 # A stage talks to another through data/ alone. What finds faces is for everybody, and so is the head.
 STAGE_ROOMS = {"crawl", "faces", "identities", "shapes", "samples"}
 PLUGIN_ROOMS = ("methods", "metrics")
+MAY_IMPORT_BY_NAME = {"pipeline/plugins.py", "pipeline/cli/main.py"}  # no shard follows from a command
 MAY_IMPORT_RAY = {"pipeline/actors.py", "pipeline/training/launch.py"}
 LONGEST_FILE, MOST_FILES = 350, 15
 LINES_OF_A_FUNCTION = {50: 8, 90: 18}  # percentile -> most lines
@@ -123,7 +125,7 @@ def test_only_two_modules_import_ray(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_plugins_imports_by_a_name_that_is_computed(path: Path) -> None:
     """Fingerprints of code follow the imports that stand in the source."""
-    assert name_of(path) == "pipeline/plugins.py" or not re.search(r"import_module|__import__", path.read_text())
+    assert name_of(path) in MAY_IMPORT_BY_NAME or not re.search(r"import_module|__import__", path.read_text())
 
 
 def test_files_and_folders_stay_small() -> None:
@@ -146,7 +148,7 @@ def test_a_stage_has_one_name_used_four_times(stage: str) -> None:
     assert (ROOT / "stages" / f"{stage}.py").is_file()
     assert f"stages.{stage}" in entry["cmd"]
     assert stage in yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert any(str(out).startswith(("{'data/", "{'reports/latest")) for out in entry["outs"])
+    assert any(str(out).startswith(("{'data/", "reports/latest")) for out in entry["outs"])
 
 
 @pytest.mark.parametrize("room", ["crawl", "faces", "identities", "shapes", "samples", "generate", "world/gallery"])

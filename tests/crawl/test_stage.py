@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import shards
+from pipeline import settings, shards
 from pipeline.crawl import permission
 from pipeline.errors import SettingsError
 from tests.conftest import ROOT
@@ -24,12 +25,11 @@ PICTURES = 90
 
 def project(folder: Path, site: Path, **changes: Any) -> Path:
     """A folder with a params.yaml whose crawl goes to `site`."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "test"}
-    params["crawl"] |= {"seeds": ["http://a.test/"], "scope": ["*.test"], "hosts": {"*.test": "127.0.0.1"}}
-    params["crawl"] |= {"serve": str(site), "retries": 1, "photos_per_shard": 20} | changes
-    (folder / "profiles").mkdir(parents=True)
-    (folder / "profiles" / "test.yaml").write_text("")
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    crawl = {"seeds": ["http://a.test/"], "scope": ["*.test"], "hosts": {"*.test": "127.0.0.1"}}
+    crawl |= {"serve": str(site), "retries": 1, "photos_per_shard": 20} | changes
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    (folder / "profiles" / "test.yaml").write_text(yaml.safe_dump({"crawl": crawl}))
+    settings.use("test", folder / "params.yaml", folder / "profiles")
     return folder
 
 
@@ -95,8 +95,6 @@ def test_a_killed_crawl_goes_on_and_makes_the_same_bytes(site: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"collection_mode": "untargeted"}, "crawl.collection_mode must be one of consented, licensed, targeted"),
-        ({"legal_basis": " "}, "crawl.legal_basis is empty"),
         ({"seeds": []}, "must name what is collected"),
         ({"scope": []}, "must name what is collected"),
     ],

@@ -161,7 +161,7 @@ def test_url_lists_bring_pictures_and_captions(web: Web, tmp_path: Path) -> None
     assert run.photos["http://a.test/1.jpg"]["caption"] == "a listed picture"
     assert run.outcome("file:///etc/passwd") == ("never", "scheme")
     with pytest.raises(MissingInput, match=r"crawl.url_lists"):
-        list(walk.listed(["none.txt"]))
+        list(walk.listed("none.txt"))
 
 
 def test_takedown_by_hash_takes_near_duplicates_and_bytes_too(web: Web, tmp_path: Path) -> None:

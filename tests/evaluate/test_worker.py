@@ -284,6 +284,6 @@ def test_faces_are_matched_by_references_and_never_by_what_they_are_scored_again
     people = [person("p", held_out=[there], references=[here]), person("q", held_out=[here], references=[there])]
     embeddings = {name: np.stack([here, there]) for name in ("b", "c")}
     detected = ScoredDetections(np.zeros((2, 4)), np.zeros((2, 5, 2)), np.ones(2), embeddings)
-    asked = evidence(Observation(True, detected, None, 0.0, None), people, Gallery({}, SCALES, {}))
+    asked = evidence(Observation(True, detected, None, None, None), people, Gallery({}, SCALES, {}, {}))
     assert asked.matched.tolist() == [0, 1]
     assert asked.to_held_out("b")[[0, 1], asked.matched].tolist() == pytest.approx([0.0, 0.0])

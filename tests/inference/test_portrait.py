@@ -53,7 +53,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Batch]]:
         height, width = (side * backbone.factor for side in batch.size)
         return torch.zeros(len(seeds), 3, height, width)
 
-    monkeypatch.setattr(draw.sample, "draw", look)
+    monkeypatch.setattr(draw.sampler, "sample", look)
     return found
 
 
@@ -79,7 +79,7 @@ def test_pictures_are_drawn_as_params_and_options_say(
         asked.append(how)
         return torch.zeros(len(seeds), 3, *(side * backbone.factor for side in batch.size))
 
-    monkeypatch.setattr(draw.sample, "draw", look)
+    monkeypatch.setattr(draw.sampler, "sample", look)
     portrait.draw(people, "a")
     portrait.draw(people, "a", options=Options(steps=1, guidance=5.0, eta=0.1))
     assert asked == [SamplerSettings(usual.steps, usual.guidance, usual.eta, half), SamplerSettings(1, 5.0, 0.1, half)]
@@ -303,5 +303,5 @@ def test_what_a_method_does_not_follow_is_said_once(
     assert words in said
 
 
-def test_the_layout_file_gives_the_options_spots(photos: Path) -> None:
-    assert [spot.yaw for spot in read(photos / "layout2.json")] == [10.0, 0.0]
+def test_the_layout_file_gives_the_options_heads(photos: Path) -> None:
+    assert [wanted.get("yaw", 0.0) for wanted in read(photos / "layout2.json")] == [10, 0.0]

@@ -1,5 +1,6 @@
 """The world stage: it draws what is missing, and removes what nothing asks for any more."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import actors, runner, shards
+from pipeline import actors, runner, settings, shards
 from stages import world
 from tests.conftest import ROOT
 
@@ -21,11 +22,10 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
         return map(make(), tasks) if tasks else iter(())
 
     def run(**changes: Any) -> int:
-        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "test"}
-        params["world"] |= {"people": 2, "portraits_per_person": 2, "groups": 1, "photos_per_shard": 2} | changes
-        Path("profiles").mkdir(exist_ok=True)
-        Path("profiles/test.yaml").write_text("")
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        small = {"people": 2, "portraits_per_person": 2, "groups": 1, "photos_per_shard": 2} | changes
+        shutil.copytree(ROOT / "profiles", "profiles", dirs_exist_ok=True)
+        Path("profiles/test.yaml").write_text(yaml.safe_dump({"world": small}))
+        settings.use("test")
         runner.run(world.__doc__, world.stage)
         return counts[-1]
 
