@@ -13,16 +13,13 @@ of `models/backbone/`, which `StableDiffusionPipeline.from_pretrained` loads.
 import copy
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -233,38 +230,6 @@ def save(folder: Path, unet: UNet2DConditionModel, text: CLIPTextModel, words: C
 def _load_as_single(path: Path) -> None:
     """transformers loads in the type that the config names, diffusers in float32: name that, or the two do not fit."""
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
-
-
-def load(folder: Path = FOLDER) -> StableDiffusionPipeline:
-    """The pipeline of a directory, without its progress bar."""
-    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def sample(
-    pipe: StableDiffusionPipeline,
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    width: int,
-    steps: int = 20,
-    guidance: float = 2.0,
-) -> NDArray[np.uint8]:
-    """One image (128, width) per prompt and seed: uint8 (N, 128, width, 3)."""
-    made = []
-    for start in range(0, len(prompts), 16):
-        part = slice(start, start + 16)
-        images = pipe(
-            list(prompts[part]),
-            height=dataset.HEIGHT,
-            width=width,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
-            output_type="np",
-        ).images
-        made.append(np.round(images * 255).astype(np.uint8))
-    return np.concatenate(made)
 
 
 def main() -> None:

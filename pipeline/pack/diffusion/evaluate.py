@@ -23,7 +23,7 @@ from pipeline.backbone.load import load
 from pipeline.encoders.image_text import ImageText
 from pipeline.encoders.recogniser import Recogniser, align, kps_from_landmarks68
 from pipeline.pack import dataset, export, settings
-from pipeline.pack.diffusion import backbone, identity_upper_bound, vae
+from pipeline.pack.diffusion import backbone, identity_upper_bound, sampling, vae
 from pipeline.pack.text import clip
 
 FIGURES = settings.WORK / "generative.json"
@@ -75,7 +75,7 @@ def asked(people: int, data: dataset.Drawn) -> dict[str, float]:
     photos = spread_out(of_people(data, people), PROMPTS)
     prompts = [data.captions[photo] for photo in photos]
     width = dataset.WIDTHS["portraits" if people == 1 else "groups"]
-    images = backbone.sample(backbone.load(), prompts, list(range(len(prompts))), width)
+    images = sampling.sample(sampling.load(), prompts, list(range(len(prompts))), width)
     found = [len(identity_upper_bound.finder().get(np.ascontiguousarray(image[..., ::-1]))) for image in images]
     right = float(np.mean(np.array(found) == people))
     return {"headcount": right, "pictures": len(prompts), **followed(ImageText(clip.FOLDER), images, prompts)}

@@ -12,7 +12,7 @@ from insightface.utils.face_align import arcface_dst
 from safetensors.torch import load_file
 
 from pipeline.pack import trainer
-from pipeline.pack.diffusion import backbone, blocks, identity_conditioning, vae
+from pipeline.pack.diffusion import backbone, blocks, identity_conditioning, sampling, vae
 from pipeline.pack.diffusion import batches as batches_of
 from pipeline.pack.text import clip, tokenizer
 
@@ -141,12 +141,12 @@ def test_diffusers_loads_and_samples_what_is_saved(
     coder = vae.build(vae.Sizes(channels=(4, 4, 4), groups=2), seed=0)
     coder.half().save_pretrained(tmp_path / "vae")
     backbone.save(tmp_path, *learner.parts(), tokenizer.load(text_folder))
-    pipe = backbone.load(tmp_path)
+    pipe = sampling.load(tmp_path)
     assert {part.dtype for part in (pipe.unet, pipe.text_encoder, pipe.vae)} == {torch.float32}
     assert pipe.tokenizer.model_max_length == CONTEXT
-    images = backbone.sample(pipe, CAPTIONS, [0, 1], width=256, steps=2)
+    images = sampling.sample(pipe, CAPTIONS, [0, 1], width=256, steps=2)
     assert images.shape == (2, 128, 256, 3)
-    alone = backbone.sample(pipe, CAPTIONS[:1], [0], width=256, steps=2)
+    alone = sampling.sample(pipe, CAPTIONS[:1], [0], width=256, steps=2)
     assert np.abs(images[:1].astype(int) - alone).max() <= 2  # sums of floats depend on how many images share a batch
     assert load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")["conv_in.weight"].dtype == torch.float16
     assert (
