@@ -64,4 +64,4 @@ published: setup
 	$(call RUN,published) && $(BIN)/likeness report --publish
 
 pack: setup
-	cd pipeline/pack && PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/dvc repro
+	cd pipeline/pack/dvc && PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/dvc repro

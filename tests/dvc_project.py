@@ -13,6 +13,7 @@ import yaml
 from pipeline import settings
 from tests.conftest import ROOT
 
+PACK = "pipeline/pack"
 # Writes the settings that it finds, and what the report's metrics and plots are read from.
 STUB = """
 import json, pathlib, sys
@@ -45,7 +46,7 @@ def run(project: Path, *words: str) -> str:
 
 
 def make(folder: Path, profile: str = "world") -> Path:
-    """A git repository with dvc.yaml, the settings of `profile`, and a stub of each file that stages read."""
+    """A git repository with dvc.yaml, settings of `profile`, the pack's project, a stub of each file that is read."""
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     for name in (".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder)
@@ -61,6 +62,9 @@ def make(folder: Path, profile: str = "world") -> Path:
                 put(folder / dep.replace("${samples.benchmark}", "v1"))
     for part in settings.load(ROOT / "params.yaml", ROOT / "profiles").parts().values():
         put(folder / part)
+    for name in ("params.yaml", "dvc/dvc.yaml", "dvc/.dvc/config"):
+        (folder / PACK / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / PACK / name, folder / PACK / name)
     (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     run(folder, "git", "init", "--quiet")
     commit(folder)

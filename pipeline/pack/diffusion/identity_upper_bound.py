@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline import sampler, shards
-from pipeline.backbone.batch import Batch, Condition, People, Places
+from pipeline.backbone.batch import Batch, Condition, FaceLayout, People
 from pipeline.backbone.inject import attention_layers
 from pipeline.backbone.load import Backbone
 from pipeline.encoders.recogniser import Recogniser, align, face_analysis, kps_from_landmarks68
@@ -44,11 +44,11 @@ class OracleMethod(Method):
 
     def condition(self, batch: Batch) -> Condition:
         """Nothing is told of people whose coefficients are all zero: the unconditional ones."""
-        assert batch.places is not None
+        assert batch.layout is not None
         known = batch.people.features[KNOWN][:, :, 0]  # (B, N, K)
         return Condition(
             batch.text,
-            identity_conditioning.IdentityCondition(self.projector(known), known.any(-1), batch.places.boxes),
+            identity_conditioning.IdentityCondition(self.projector(known), known.any(-1), batch.layout.boxes),
         )
 
 
@@ -102,9 +102,9 @@ def drawn(
         known = torch.from_numpy(cast.people[part]).unsqueeze(2) * told  # (B, N, 1, K)
         boxes = torch.from_numpy(cast.boxes[part])
         given = torch.from_numpy(cast.present[part]).unsqueeze(2)
-        places = Places(boxes, torch.zeros(*boxes.shape[:2], dataset.LANDMARKS, 2))
+        layout = FaceLayout(boxes, torch.zeros(*boxes.shape[:2], dataset.LANDMARKS, 2))
         text = backbone.encode_text([data.captions[photo] for photo in part])
-        batch = Batch(text, People({KNOWN: known}, given), (size[0], size[1]), places)
+        batch = Batch(text, People({KNOWN: known}, given), (size[0], size[1]), layout)
         images = sampler.sample(backbone, method, batch, part, HOW)
         made += list(from_unit(images.float().permute(0, 2, 3, 1).cpu().numpy()))
     return made
