@@ -26,12 +26,21 @@ def test_people_are_found_whatever_the_scale_of_cosines(offset: float, spread: f
 
 
 def test_a_weaker_recogniser_still_finds_most() -> None:
-    # In 24 dimensions strangers' cosines spread by 0.2, and half of the pairs of one person are not above their level.
+    # In 24 dimensions impostors' cosines spread by 0.2, and half of the pairs of one person are not above their level.
     vectors, who = faces([8] * 100, spread=0.6, dimension=24)
     assert pairwise(labels_of(vectors), who).f > 0.7
 
 
-def test_an_album_of_few_people_is_not_taken_for_strangers() -> None:
+def test_merging_goes_on_below_the_impostor_level_where_a_persons_pairs_do() -> None:
+    # Their likeness is 3.8 with a spread of 0.44: a sixth of their pairs is below the impostor level of 3.4, and who
+    # stops there finds three pairs of four (F 0.86).
+    vectors, who = faces([8] * 100, spread=0.7, dimension=32)
+    found, level = cluster(canonical(vectors.astype(np.float32)), photos(len(vectors)), SETTINGS)
+    assert impostor_level(len(vectors)) - 1.5 <= level < impostor_level(len(vectors)) - 0.2
+    assert pairwise(found.labels, who).f > 0.93
+
+
+def test_an_album_of_few_people_is_not_taken_for_impostors() -> None:
     vectors, who = faces([40] * 10, spread=0.8)
     assert pairwise(labels_of(vectors), who).f > 0.95
 
@@ -55,12 +64,12 @@ def test_almost_no_faces(count: int) -> None:
     assert (found.reject == "alone").all()
 
 
-def test_likeness_counts_deviations_among_strangers() -> None:
-    # 5 of 500 faces are one person's; the rest are strangers whose likeness must be standard normal.
+def test_likeness_counts_deviations_among_impostors() -> None:
+    # 5 of 500 faces are one person's; the rest are impostors whose likeness must be standard normal.
     vectors, who = faces([5] + [1] * 495, spread=0.3, offset=0.5)
     for pairing in (s_norm_initial(vectors), s_norm_clustered(vectors, who)):
-        strangers = np.array([[i, j] for i in range(5, 105) for j in range(105, 205)])
-        likeness = pairing.mean(strangers, np.ones(len(vectors), np.int64))
+        impostors = np.array([[i, j] for i in range(5, 105) for j in range(105, 205)])
+        likeness = pairing.mean(impostors, np.ones(len(vectors), np.int64))
         assert likeness.mean() == pytest.approx(0, abs=0.15)
         assert likeness.std() == pytest.approx(1, abs=0.15)
         assert pairing.mean(np.array([[0, 1]]), np.ones(len(vectors), np.int64))[0] > 4
@@ -89,7 +98,7 @@ def test_likeness_among_few_people_by_hand() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_the_strangers_level_is_a_quartile_of_the_largest() -> None:
+def test_the_impostor_level_is_a_quartile_of_the_largest() -> None:
     largest = np.random.default_rng(0).normal(size=(2000, 500)).max(axis=1)
     assert (largest < impostor_level(500)).mean() == pytest.approx(0.75, abs=0.03)
     assert impostor_level(100) < impostor_level(10_000)
@@ -99,7 +108,7 @@ def test_the_level_of_people_follows_their_mode() -> None:
     merges = np.random.default_rng(0).normal(5.0, 0.6, 3000)
     assert genuine_threshold(merges, 3.8) == pytest.approx(3.8, abs=0.4)
     assert genuine_threshold(merges[merges > 9], 3.8) == np.inf
-    # Only strangers' merges, ever fewer above the level: no mode to go by.
+    # Only impostors' merges, ever fewer above the level: no mode to go by.
     assert genuine_threshold(3.8 + np.random.default_rng(0).exponential(0.3, 500), 3.8) == np.inf
 
 
