@@ -118,9 +118,9 @@ class ModelOutput(NoisyBatch):
 
     def inside(self) -> Tensor:
         """Which positions lie within the box of a face, (B, 1, h, w)."""
-        if self.batch.places is None:
+        if self.batch.layout is None:
             return torch.zeros_like(self.latents[:, :1])
-        return box_masks(self.batch.places.boxes, self.batch.size).amax(1, keepdim=True)
+        return box_masks(self.batch.layout.boxes, self.batch.size).amax(1, keepdim=True)
 
     def clean(self) -> Tensor:
         """The clean latents that the prediction means, (B, C, h, w)."""
@@ -170,7 +170,7 @@ class Method(nn.Module):
 
     @classmethod
     def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
-        """The people of a layout as a spatial condition (H, W, control_channels), once per picture, before training."""
+        """The people of a layout as a spatial condition (H, W, control_channels), once per image, before training."""
         raise NotImplementedError(f"{cls.__name__} says that it has a control image, and does not render it")
 
     def prepare(self, frozen: FrozenEncoders) -> None:
@@ -199,11 +199,11 @@ class Method(nn.Module):
         """
 
     def condition(self, batch: Batch) -> Condition:
-        """What the UNet and the method's layers read; the same in training and in drawing."""
+        """What the UNet and the method's layers read; the same in training and in sampling."""
         return Condition(batch.text)
 
     def condition_at(self, condition: Condition, progress: float) -> Condition:
-        """The condition when a share `progress` in [0, 1) of the drawing steps is done."""
+        """The condition when a share `progress` in [0, 1) of the sampling steps is done."""
         return condition
 
     def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:

@@ -38,7 +38,7 @@ def sample(
     The method must be attached to the backbone's UNet. Guidance compares with neither prompt nor identities.
 
     Args:
-        watched: shows how far drawing is, as tqdm does.
+        watched: shows how far sampling is, as tqdm does.
     """
     scheduler = DDIMScheduler.from_config(backbone.scheduler_config)
     scheduler.set_timesteps(how.steps, device=backbone.device)

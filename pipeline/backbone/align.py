@@ -1,4 +1,4 @@
-"""Faces cut out of latents or pictures in torch, as `align` cuts them out of photos: gradients pass through."""
+"""Faces cut out of latents or images in torch, as `align` cuts them out of photos: gradients pass through."""
 
 import torch
 from insightface.utils.face_align import arcface_dst

@@ -1,6 +1,6 @@
-"""What a method reads: text, people and places of a batch of pictures. Faces are an axis from the start.
+"""What a method reads: text, people and layout of a batch of images. Faces are an axis from the start.
 
-B pictures, N slots for people, J references per person. A slot without a person, and a person's missing reference,
+B images, N slots for people, J references per person. A slot without a person, and a person's missing reference,
 are padding: `given` is false there.
 """
 
@@ -17,7 +17,7 @@ from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels
 
 Floats = NDArray[np.float32]
-HALF_PIXEL = 0.5  # fractions count from the edge of a picture, landmarks in pixels from the middle of the first one
+HALF_PIXEL = 0.5  # fractions count from the edge of an image, landmarks in pixels from the middle of the first one
 Self = TypeVar("Self")
 
 
@@ -45,7 +45,7 @@ class Text:
 
 @dataclass(frozen=True)
 class People:
-    """The references of each picture's people, as features of the frozen encoders."""
+    """The references of each image's people, as features of the frozen encoders."""
 
     features: Mapping[str, Tensor]  # (B, N, J, ...)
     given: Tensor  # (B, N, J) bool
@@ -62,8 +62,8 @@ class People:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the people of a picture are, in fractions of its width and height; zeros in empty slots."""
+class FaceLayout:
+    """Where the people of an image are, in fractions of its width and height; zeros in empty slots."""
 
     boxes: Tensor  # (B, N, 4) x1, y1, x2, y2
     landmarks: Tensor  # (B, N, 68, 2)
@@ -71,21 +71,21 @@ class Places:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one size to train on or to draw."""
+    """Images of one size to train on or to draw."""
 
     text: Text
     people: People
     size: tuple[int, int]  # height and width of the latent
-    places: Places | None = None  # in training always; in drawing when the protocol gives a layout
+    layout: FaceLayout | None = None  # in training always; in sampling when the protocol gives a layout
     masks: Tensor | None = None  # (B, N, H, W) in [0, 1], where a user wants each person
     control_image: Tensor | None = (
-        None  # (B, C, H, W) in [0, 1], the method's spatial condition, in pixels of the picture
+        None  # (B, C, H, W) in [0, 1], the method's spatial condition, in pixels of the image
     )
 
     def unconditional(self, empty: Text, null_features: Mapping[str, Tensor]) -> "Batch":
-        """The same pictures without prompt and without identities: the other half of classifier-free guidance.
+        """The same images without prompt and without identities: the other half of classifier-free guidance.
 
-        Places and control image stay, as usual with spatial conditions: guidance is to strengthen words and people.
+        Layout and control image stay, as usual with spatial conditions: guidance is to strengthen words and people.
         """
         every = torch.ones(len(self.text.ids), dtype=torch.bool, device=self.text.ids.device)
         return replace(self, text=self.text.where(every, empty), people=self.people.where(every, null_features))
@@ -109,7 +109,7 @@ def concatenate(first: Self, second: Self) -> Self:
 
 
 def collate(people: Sequence[Sequence[Sequence[Mapping[str, Floats]]]], null_features: Mapping[str, Tensor]) -> People:
-    """Stack features given per picture, person and reference; missing ones are padded with zeros."""
+    """Stack features given per image, person and reference; missing ones are padded with zeros."""
     slots = max(len(persons) for persons in people)
     depth = max((len(references) for persons in people for references in persons), default=0)
     size = (len(people), slots, depth)
@@ -151,6 +151,6 @@ def _join(first: Any, second: Any) -> Any:
         return torch.cat([first, second])
     if isinstance(first, Mapping):
         return {name: torch.cat([first[name], second[name]]) for name in first}
-    if isinstance(first, Text | People | Places):
+    if isinstance(first, Text | People | FaceLayout):
         return concatenate(first, second)
     return first

@@ -44,23 +44,23 @@ class FrozenEncoders:
         """Recogniser A's embeddings (R, D) of aligned faces, of length sqrt(D): linear layers like numbers near 1."""
         return self.recogniser.embed(crops) * np.float32(self.recogniser.dimension**0.5)
 
-    def patches(self, pictures: Pixels) -> Floats:
-        """The image encoder's patch tokens (R, M, E) of pictures (R, H, W, 3)."""
-        return encode_in_batches(self.image_text.patches, pictures).numpy()
+    def patches(self, images: Pixels) -> Floats:
+        """The image encoder's patch tokens (R, M, E) of images (R, H, W, 3)."""
+        return encode_in_batches(self.image_text.patches, images).numpy()
 
-    def images(self, pictures: Pixels) -> Floats:
-        """The image encoder's embeddings (R, E) of pictures (R, H, W, 3), of length sqrt(E)."""
-        found = encode_in_batches(self.image_text.image, pictures).numpy()
+    def images(self, images: Pixels) -> Floats:
+        """The image encoder's embeddings (R, E) of images (R, H, W, 3), of length sqrt(E)."""
+        found = encode_in_batches(self.image_text.image, images).numpy()
         return found * np.float32(found.shape[1] ** 0.5)
 
-    def latents(self, pictures: Pixels, side: int) -> Floats:
-        """The backbone's latents (R, C, side, side) of square pictures (R, H, H, 3)."""
-        found = encode_in_batches(lambda pixels: self.backbone.encode(pixels)[0], pictures)
+    def latents(self, images: Pixels, side: int) -> Floats:
+        """The backbone's latents (R, C, side, side) of square images (R, H, H, 3)."""
+        found = encode_in_batches(lambda pixels: self.backbone.encode(pixels)[0], images)
         return functional.interpolate(found, (side, side), mode="bilinear", align_corners=False).numpy()
 
     @torch.no_grad()
     def null_patches(self) -> Floats:
-        """Patch tokens (M, E) of a picture of the image encoder's mean colour: that of no reference."""
+        """Patch tokens (M, E) of an image of the image encoder's mean colour: that of no reference."""
         grey = torch.tensor(self.image_text.preprocess.mean).view(1, 3, 1, 1) * 2 - 1
         return self.image_text.patches(grey.expand(1, 3, *self.image_text.size))[0].numpy()
 
@@ -76,7 +76,7 @@ class FrozenEncoders:
 
 
 @torch.no_grad()
-def encode_in_batches(encode: Callable[[Tensor], Tensor], pictures: Pixels) -> Tensor:
-    """What an encoder of pictures in [-1, 1] makes of (R, H, W, 3) bytes, some at a time: shards hold thousands."""
-    pixels = torch.from_numpy(to_unit(pictures)).permute(0, 3, 1, 2)
+def encode_in_batches(encode: Callable[[Tensor], Tensor], images: Pixels) -> Tensor:
+    """What an encoder of images in [-1, 1] makes of (R, H, W, 3) bytes, some at a time: shards hold thousands."""
+    pixels = torch.from_numpy(to_unit(images)).permute(0, 3, 1, 2)
     return torch.cat([encode(part).cpu() for part in pixels.split(PICTURES_AT_ONCE)])

@@ -1,7 +1,7 @@
 """The frozen backbone: any diffusers directory of a Stable Diffusion or Stable Diffusion XL pipeline.
 
 Everything is read from the directory's own configs: channels, sizes, prediction type, noise schedule, whether there is
-a second text encoder. Pictures are (B, 3, H, W) in [-1, 1]; latents are scaled as the UNet expects them.
+a second text encoder. Images are (B, 3, H, W) in [-1, 1]; latents are scaled as the UNet expects them.
 """
 
 from collections.abc import Sequence
@@ -68,17 +68,17 @@ class Backbone:
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (B, C, h, w) of the scaled latents of pictures."""
+        """Mean and standard deviation (B, C, h, w) of the scaled latents of images."""
         found = self.vae.encode(pixels.to(self.device)).latent_dist
         return (found.mean - self._shift) * self._scale, found.std * self._scale
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W), clamped to [-1, 1], of scaled latents."""
+        """Images (B, 3, H, W), clamped to [-1, 1], of scaled latents."""
         return self.pixels(latents).clamp(-1, 1)
 
     def pixels(self, latents: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) of scaled latents, with gradients, not clamped."""
+        """Images (B, 3, H, W) of scaled latents, with gradients, not clamped."""
         return self.vae.decode(latents / self._scale + self._shift).sample
 
     def denoise(self, noisy: Tensor, times: Tensor, text: Text, residuals: Residuals | None = None) -> Tensor:
@@ -118,7 +118,7 @@ class Backbone:
         """Min-SNR loss weights (B,) (Hang et al., arXiv 2303.09556), by what the UNet predicts.
 
         For v the ratio counts as SNR + 1, so that the weight is 1 at high noise: with min(SNR, gamma) / (SNR + 1) a
-        schedule that ends in pure noise would never learn its last step, which is the first one of drawing.
+        schedule that ends in pure noise would never learn its last step, which is the first one of sampling.
         """
         kept = self.alphas[times]
         if self.prediction == "v_prediction":
@@ -143,7 +143,7 @@ class Backbone:
         if text.pooled is None:
             return None
         height, width = (side * self.factor for side in noisy.shape[-2:])
-        # SDXL's micro-conditions: the picture was this large, is not cropped, and shall be this large.
+        # SDXL's micro-conditions: the image was this large, is not cropped, and shall be this large.
         sizes = torch.tensor([height, width, 0, 0, height, width], dtype=noisy.dtype, device=noisy.device)
         return {"text_embeds": text.pooled, "time_ids": sizes.expand(len(noisy), -1)}
 

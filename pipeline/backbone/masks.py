@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def box_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Masks (B, N, h, w) in {0, 1} of boxes (B, N, 4): x1, y1, x2, y2 as fractions of the picture.
+    """Masks (B, N, h, w) in {0, 1} of boxes (B, N, 4): x1, y1, x2, y2 as fractions of the image.
 
     A cell belongs to a box when its centre lies in it; an absent slot's box of zeros gives an empty mask.
     """
@@ -18,7 +18,7 @@ def box_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def region_masks(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Masks (B, N, h, w) in {0, 1} that share a picture out: each cell belongs to the nearest box.
+    """Masks (B, N, h, w) in {0, 1} that share an image out: each cell belongs to the nearest box.
 
     Boxes (B, N, 4) as in `box_masks`; the distance to a box's centre counts in widths and heights of that box. A method
     that cannot put a face exactly into a box would leave it without identity if only the box were its person's.

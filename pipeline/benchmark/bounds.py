@@ -124,14 +124,14 @@ def fit(pixels: Pixels, width: int, height: int) -> Pixels:
     return canvas
 
 
-def _lay(canvas: Pixels, picture: Pixels, corner: NDArray[np.int64]) -> None:
-    """Copy a picture onto a canvas with its upper left corner at x, y; what falls outside is cut off."""
+def _lay(canvas: Pixels, image: Pixels, corner: NDArray[np.int64]) -> None:
+    """Copy an image onto a canvas with its upper left corner at x, y; what falls outside is cut off."""
     x, y = (int(value) for value in corner)
     height, width = canvas.shape[:2]
-    rows = slice(max(y, 0), min(y + picture.shape[0], height))
-    across = slice(max(x, 0), min(x + picture.shape[1], width))
+    rows = slice(max(y, 0), min(y + image.shape[0], height))
+    across = slice(max(x, 0), min(x + image.shape[1], width))
     if rows.start < rows.stop and across.start < across.stop:
-        canvas[rows, across] = picture[rows.start - y : rows.stop - y, across.start - x : across.stop - x]
+        canvas[rows, across] = image[rows.start - y : rows.stop - y, across.start - x : across.stop - x]
 
 
 def _size(box: NDArray[np.float64]) -> float:

@@ -1,7 +1,7 @@
 """The fairness contract as checks: each raises a FairnessError that names what breaks it.
 
 The samples stage calls the first three on what it wrote, train and evaluate the last, the generate stage all of them
-before it draws a picture.
+before it draws an image.
 That methods see the same photos in the same order, on the same budget, is not checked but built in: only the shared
 loop chooses photos.
 """

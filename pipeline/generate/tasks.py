@@ -31,24 +31,24 @@ def job(name: str, settings: Settings, data: Path) -> GenerationJob:
     return GenerationJob(name, settings.models, how, settings.shapes, samples / CASES_FILE, samples, weights, out)
 
 
-def tasks(drawing: GenerationJob) -> list[shards.Task]:
+def tasks(job: GenerationJob) -> list[shards.Task]:
     """One task per piece of the case list, named by all that its images follow from."""
-    benchmark, models = load_cases(drawing.cases), drawing.models
+    benchmark, models = load_cases(job.cases), job.models
     made_by = [
-        drawing.name,
+        job.name,
         benchmark.hash,
-        {name: value for name, value in asdict(drawing.generate).items() if name != "cases_per_shard"},
+        {name: value for name, value in asdict(job.generate).items() if name != "cases_per_shard"},
         *(shards.directory_fingerprint(each) for each in (models.backbone, models.recogniser_a, models.image_text)),
         code.schema_parts(records.IMAGES),
     ]
-    trained = [] if drawing.name in BOUNDS else [code.plugin("methods", drawing.name)]
+    trained = [] if job.name in BOUNDS else [code.plugin("methods", job.name)]
     made_by.append(code.code_fingerprint("pipeline.generate.worker", *trained))
     if trained:
         made_by += [
-            shards.file_fingerprint([drawing.weights / checkpoint.WEIGHTS, Path(models.head)]),
-            asdict(drawing.shapes),
+            shards.file_fingerprint([job.weights / checkpoint.WEIGHTS, Path(models.head)]),
+            asdict(job.shapes),
         ]
-    size = drawing.generate.cases_per_shard
+    size = job.generate.cases_per_shard
     pieces = [(start, min(start + size, len(benchmark.cases))) for start in range(0, len(benchmark.cases), size)]
     return [shards.Task(shards.fingerprint(*made_by, piece), piece) for piece in pieces]
 

@@ -26,31 +26,31 @@ from pipeline.weights import checkpoint
 
 PLAIN = "no_id"
 KIND = "images"
-AT_ONCE = 8  # pictures of one batch
+AT_ONCE = 8  # images of one batch
 
 
 @dataclass(frozen=True)
 class Result:
-    """A picture, or why there is none."""
+    """An image, or why there is none."""
 
     case: Case
     protocol: str
-    picture: Pixels | None
+    image: Pixels | None
     reject: str | None = None
 
 
 class MethodWorker:
     """Draws cases with a trained method, or with the plain backbone for the bound `no_id`."""
 
-    def __init__(self, drawing: GenerationJob) -> None:
-        self._drawing = drawing
-        self._cases = load_cases(drawing.cases).cases
-        self._gallery = Gallery(drawing.samples)
-        self._backbone: Backbone = load(drawing.models.backbone)
-        plain = drawing.name == PLAIN
-        self._method = Method(self._backbone, {}) if plain else checkpoint.load(drawing.weights, self._backbone)
+    def __init__(self, job: GenerationJob) -> None:
+        self._drawing = job
+        self._cases = load_cases(job.cases).cases
+        self._gallery = Gallery(job.samples)
+        self._backbone: Backbone = load(job.models.backbone)
+        plain = job.name == PLAIN
+        self._method = Method(self._backbone, {}) if plain else checkpoint.load(job.weights, self._backbone)
         self._builder = BatchBuilder(
-            self._method, self._backbone, FrozenEncoders(drawing.models, self._backbone), drawing.shapes
+            self._method, self._backbone, FrozenEncoders(job.models, self._backbone), job.shapes
         )
         self._known: dict[str, EncodedPerson] = {}
 
@@ -96,22 +96,22 @@ class MethodWorker:
         cases, settings = [case for case, _ in pairs], self._drawing.generate
         batch = self._builder.batch([self._scene(case, people, protocol) for case, people in pairs])
         how = sampler.SamplerSettings(settings.steps, settings.guidance, settings.eta, settings.half)
-        pictures = sampler.sample(self._backbone, self._method, batch, [case.seed for case in cases], how)
-        return [_result(case, protocol, picture) for case, picture in zip(cases, pictures, strict=True)]
+        images = sampler.sample(self._backbone, self._method, batch, [case.seed for case in cases], how)
+        return [_result(case, protocol, image) for case, image in zip(cases, images, strict=True)]
 
     def _scene(self, case: Case, people: Sequence[EncodedPerson], protocol: str) -> Scene:
-        told = protocol == "layout" or self._method.needs_layout
-        return Scene(case.prompt, case.width, case.height, people, layout_of(case, protocol) if told else None)
+        placed = protocol == "layout" or self._method.needs_layout
+        return Scene(case.prompt, case.width, case.height, people, layout_of(case, protocol) if placed else None)
 
 
 class BoundWorker:
     """Makes the bounds that are made of photos."""
 
-    def __init__(self, drawing: GenerationJob) -> None:
-        self._drawing = drawing
-        self._cases = load_cases(drawing.cases).cases
-        self._gallery = Gallery(drawing.samples)
-        self._backbone = load(drawing.models.backbone)
+    def __init__(self, job: GenerationJob) -> None:
+        self._drawing = job
+        self._cases = load_cases(job.cases).cases
+        self._gallery = Gallery(job.samples)
+        self._backbone = load(job.models.backbone)
         self._materials = Materials(self._gallery.source, self._plain, self._autoencode)
 
     def __call__(self, task: shards.Task) -> dict[str, int]:
@@ -133,35 +133,35 @@ class BoundWorker:
         raise AssertionError(f"{PLAIN} is drawn in batches by MethodWorker, not case by case")
 
     def _autoencode(self, pixels: Pixels) -> Pixels:
-        picture = torch.from_numpy(to_unit(pixels)).permute(2, 0, 1)[None]
-        return as_pixels(self._backbone.decode(self._backbone.encode(picture)[0])[0])
+        image = torch.from_numpy(to_unit(pixels)).permute(2, 0, 1)[None]
+        return as_pixels(self._backbone.decode(self._backbone.encode(image)[0])[0])
 
 
-def write(drawing: GenerationJob, key: str, results: Sequence[Result]) -> dict[str, int]:
+def write(job: GenerationJob, key: str, results: Sequence[Result]) -> dict[str, int]:
     """Write a shard of images; counts of images and failures."""
-    asked = load_cases(drawing.cases).hash
-    rows = [_row(drawing.name, asked, result) for result in results]
+    asked = load_cases(job.cases).hash
+    rows = [_row(job.name, asked, result) for result in results]
     table = pa.Table.from_pylist(rows, schema=records.IMAGES)
-    shards.write(shards.path_of(drawing.out, KIND, key), table, records.IMAGES)
-    failed = sum(result.picture is None for result in results)
+    shards.write(shards.path_of(job.out, KIND, key), table, records.IMAGES)
+    failed = sum(result.image is None for result in results)
     return {"images": len(results) - failed, "failed": failed}
 
 
-def worker(drawing: GenerationJob) -> "MethodWorker | BoundWorker":
-    """The worker that draws `drawing.name`."""
-    photos = drawing.name in BOUNDS and drawing.name != PLAIN
-    return BoundWorker(drawing) if photos else MethodWorker(drawing)
+def worker(job: GenerationJob) -> "MethodWorker | BoundWorker":
+    """The worker that draws `job.name`."""
+    photos = job.name in BOUNDS and job.name != PLAIN
+    return BoundWorker(job) if photos else MethodWorker(job)
 
 
-def _result(case: Case, protocol: str, picture: torch.Tensor) -> Result:
-    if not picture.isfinite().all():
-        return Result(case, protocol, None, "the drawn picture is not finite")
-    return Result(case, protocol, as_pixels(picture))
+def _result(case: Case, protocol: str, image: torch.Tensor) -> Result:
+    if not image.isfinite().all():
+        return Result(case, protocol, None, "the drawn image is not finite")
+    return Result(case, protocol, as_pixels(image))
 
 
 def _row(name: str, asked: str, result: Result) -> dict[str, Any]:
     case = result.case
-    data = None if result.picture is None else encode_png(result.picture)
+    data = None if result.image is None else encode_png(result.image)
     image = None if data is None else {"bytes": data, "path": f"{case.case_id}-{result.protocol}.png"}
     return {
         "case_id": case.case_id,

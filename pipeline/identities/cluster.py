@@ -8,13 +8,13 @@ from pipeline.identities.linkage import Floats, average_linkage
 from pipeline.identities.score_norm import genuine_threshold, impostor_level, nearest, s_norm_clustered, s_norm_initial
 from pipeline.settings import IdentitiesSettings
 
-BELOW = 1.5  # how far below the strangers' level clusters may go on merging at most, standard deviations
+BELOW = 1.5  # how far below the impostor level clusters may go on merging at most, standard deviations
 
 
 def cluster(vectors: Floats, photos: NDArray, settings: IdentitiesSettings) -> tuple[Cleaned, float]:
-    """Clusters of faces, cleaned, and the level where merging stopped (standard deviations among strangers).
+    """Clusters of faces, cleaned, and the level where merging stopped (standard deviations among impostors).
 
-    Clusters end at the strangers' level, where a good recogniser has hardly any pair of either kind. Of a weaker one a
+    Clusters end at the impostor level, where a good recogniser has hardly any pair of either kind. Of a weaker one a
     part of each person's pairs lies below; then they end where the merges of one person thin out.
 
     Args:

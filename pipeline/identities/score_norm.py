@@ -1,8 +1,8 @@
-"""How alike two faces are, measured against how alike strangers are, and from where on that means one person.
+"""How alike two faces are, measured against how alike impostors are, and from where on that means one person.
 
-Nothing here is fitted on labels. A recogniser's cosines mean nothing by themselves: one puts strangers at 0.0 with a
+Nothing here is fitted on labels. A recogniser's cosines mean nothing by themselves: one puts impostors at 0.0 with a
 spread of 0.09, another at 0.06 and 0.15, and some faces are everybody's lookalikes. So a cosine is taken as a number of
-standard deviations above the mean of the cosines that each of the two faces has with the crowd, averaged over both
+standard deviations above the mean of the cosines that each of the two faces has with the cohort, averaged over both
 (symmetric score normalisation of speaker verification; Kenny, Odyssey 2010).
 """
 
@@ -20,7 +20,7 @@ STEP, WIDTH = 0.05, 0.2  # grid and kernel of the density of merges, standard de
 def s_norm_initial(vectors: Floats) -> Pairing:
     """Likeness before anything is known about identities, for unit-length embeddings (N, D).
 
-    Median and lower half spread of each face's cosines with a part of the crowd: the faces of the same person all lie
+    Median and lower half spread of each face's cosines with a part of the cohort: the faces of the same person all lie
     in the upper half, and a family album has many of them.
     """
     rows = np.unique(np.linspace(0, len(vectors) - 1, COHORT).round().astype(int))
@@ -32,9 +32,9 @@ def s_norm_initial(vectors: Floats) -> Pairing:
 def s_norm_clustered(vectors: Floats, labels: Integers) -> Pairing:
     """Likeness once clusters (N,) are roughly known: every other identity counts once, whatever its photos.
 
-    Mean and spread of a face's cosines with the crowd follow from the crowd's mean m and second moment C, x . m and
+    Mean and spread of a face's cosines with the cohort follow from the cohort's mean m and second moment C, x . m and
     x' C x - (x . m)^2, without the table of all pairs. Its own cluster is taken out of both, as if all its faces lay
-    in their mean: among few identities it would look like a wide spread of strangers.
+    in their mean: among few identities it would look like a wide spread of impostors.
     """
     sizes = np.bincount(labels)
     share = 1.0 / (len(sizes) * sizes[labels])
@@ -52,28 +52,28 @@ def _pairing(vectors: Floats, mean: Floats, spread: Floats) -> Pairing:
 
 
 def impostor_level(count: int) -> float:
-    """The likeness that the most alike of `count` strangers stays below in three of four cases, if it is normal."""
+    """The likeness that the most alike of `count` impostors stays below in three of four cases, if it is normal."""
     return float(norm.isf(-np.log(0.75) / count))
 
 
-def genuine_threshold(likeness: Floats, strangers: float) -> float:
+def genuine_threshold(likeness: Floats, impostors: float) -> float:
     """Where the merges of one person's faces thin out: their most frequent likeness less twice their upper spread.
 
     Args:
-        likeness: of merges (M,); those above `strangers` are mostly of one person, and show where its mode lies. Their
-            spread is taken above the mode, where no strangers are, and as a median: copies of one photo lie far above.
+        likeness: of merges (M,); those above `impostors` are mostly of one person, and show where its mode lies. Their
+            spread is taken above the mode, where no impostors are, and as a median: copies of one photo lie far above.
 
-    Infinite where there is no mode clearly above `strangers`: then the merges do not tell.
+    Infinite where there is no mode clearly above `impostors`: then the merges do not tell.
     """
-    merges = likeness[likeness >= strangers]
+    merges = likeness[likeness >= impostors]
     if not len(merges):
         return np.inf
-    grid = np.arange(strangers, merges.max() + STEP, STEP)
+    grid = np.arange(impostors, merges.max() + STEP, STEP)
     # Merges are mirrored at the edge, where the density would seem to fall because nothing is counted beyond it.
-    density = norm.pdf(grid[:, None], loc=np.concatenate([merges, 2 * strangers - merges]), scale=WIDTH).sum(axis=1)
+    density = norm.pdf(grid[:, None], loc=np.concatenate([merges, 2 * impostors - merges]), scale=WIDTH).sum(axis=1)
     mode = grid[density.argmax()]
     spread = np.median(merges[merges >= mode] - mode) / norm.ppf(0.75)
-    return float(mode - 2 * spread) if mode > strangers + 2 * WIDTH else np.inf
+    return float(mode - 2 * spread) if mode > impostors + 2 * WIDTH else np.inf
 
 
 def nearest(vectors: Floats, count: int) -> Integers:

@@ -1,10 +1,10 @@
-"""A trained method drawing a picture that a user wishes for: own photos, own words, own layout.
+"""A trained method drawing an image that a user wishes for: own photos, own words, own layout.
 
     from likeness import Portrait
 
     portrait = Portrait.load("data/weights/uniportrait")
-    picture = portrait.draw([["ada.jpg", "ada2.jpg"], ["ben.jpg"]], "a photo of two people in a garden", seed=0)
-    picture.save("x.png")
+    image = portrait.draw([["ada.jpg", "ada2.jpg"], ["ben.jpg"]], "a photo of two people in a garden", seed=0)
+    image.save("x.png")
 
 The same from a shell: `likeness draw --help`.
 """

@@ -37,16 +37,16 @@ class ControlNet:
     """A ControlNet (arXiv 2302.05543) and what it is shown."""
 
     net: nn.Module  # a diffusers ControlNetModel made for the same kind of base
-    picture: Tensor  # (B or 1, C, H, W) in [0, 1], in pixels of the picture that is drawn
+    image: Tensor  # (B or 1, C, H, W) in [0, 1], in pixels of the image that is drawn
     scale: float = 1.0
 
     def __call__(self, backbone: Backbone, noisy: Tensor, times: Tensor, text: Text) -> Residuals:
-        """What it adds to the UNet's skip connections and middle; rows of one picture repeat, as guidance does."""
+        """What it adds to the UNet's skip connections and middle; rows of one image repeat, as guidance does."""
         return self.net(
             noisy,
             times,
             encoder_hidden_states=text.hidden,
-            controlnet_cond=self.picture.repeat(len(noisy) // len(self.picture), 1, 1, 1),
+            controlnet_cond=self.image.repeat(len(noisy) // len(self.image), 1, 1, 1),
             conditioning_scale=self.scale,
             added_cond_kwargs=backbone.added(text, noisy),
             return_dict=False,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.backbone.batch import HALF_PIXEL, Batch, Floats, Places, Reference, collate, to_device
+from pipeline.backbone.batch import HALF_PIXEL, Batch, FaceLayout, Floats, Reference, collate, to_device
 from pipeline.backbone.frozen import Features, FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.masks import region_masks
@@ -31,14 +31,14 @@ class EncodedPerson:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture to be drawn. People, places and masks are in the same order."""
+    """One image to be drawn. People, places and masks are in the same order."""
 
     prompt: str
     width: int  # pixels, like the height a multiple of the backbone's factor
     height: int
     people: Sequence[EncodedPerson]
     layout: Layout | None = None  # None: the method is to place the people itself
-    masks: Floats | None = None  # (N, H, W) in [0, 1], the user's; without them a layout shares the picture out
+    masks: Floats | None = None  # (N, H, W) in [0, 1], the user's; without them a layout shares the image out
 
 
 class BatchBuilder:
@@ -66,7 +66,7 @@ class BatchBuilder:
         """
         self._check_people(len(scenes[0].people))
         size = scenes[0].height // self._backbone.factor, scenes[0].width // self._backbone.factor
-        places = None if scenes[0].layout is None else _places(scenes)
+        layout = None if scenes[0].layout is None else _layouts(scenes)
         painted = self._method.control_channels and scenes[0].layout is not None
         batch = Batch(
             text=self._backbone.encode_text([scene.prompt for scene in scenes]),
@@ -74,8 +74,8 @@ class BatchBuilder:
                 [[known.features for known in scene.people] for scene in scenes], self._method.null_features
             ),
             size=size,
-            places=places,
-            masks=_masks(scenes, places, size),
+            layout=layout,
+            masks=_masks(scenes, layout, size),
             control_image=self._control_image(scenes) if painted else None,
         )
         return to_device(batch, self._backbone.device)
@@ -97,22 +97,22 @@ class BatchBuilder:
         return self._method.render_control(self._frozen.head, poses, (scene.height, scene.width))
 
 
-def as_pixels(picture: Tensor) -> Pixels:
-    """A drawn picture (3, H, W) in [-1, 1] as it is stored."""
-    return from_unit(picture.permute(1, 2, 0).cpu().numpy())
+def as_pixels(image: Tensor) -> Pixels:
+    """A drawn image (3, H, W) in [-1, 1] as it is stored."""
+    return from_unit(image.permute(1, 2, 0).cpu().numpy())
 
 
-def _masks(scenes: Sequence[Scene], places: Places | None, size: tuple[int, int]) -> Tensor | None:
+def _masks(scenes: Sequence[Scene], layout: FaceLayout | None, size: tuple[int, int]) -> Tensor | None:
     given = [scene.masks for scene in scenes if scene.masks is not None]
     if given:
         return torch.from_numpy(np.stack(given))
-    return region_masks(places.boxes, size) if places else None
+    return region_masks(layout.boxes, size) if layout else None
 
 
-def _places(scenes: Sequence[Scene]) -> Places:
+def _layouts(scenes: Sequence[Scene]) -> FaceLayout:
     layouts = [scene.layout or () for scene in scenes]
     boxes = np.array([[pose.box for pose in layout] for layout in layouts], np.float32)
     landmarks = np.array([[pose.landmarks for pose in layout] for layout in layouts], np.float32) + HALF_PIXEL
     extent = np.array([scenes[0].width, scenes[0].height], np.float32)
     boxes, landmarks = (each.reshape(len(scenes), boxes.shape[1], -1, 2) / extent for each in (boxes, landmarks))
-    return Places(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))
+    return FaceLayout(torch.from_numpy(boxes).flatten(2), torch.from_numpy(landmarks))

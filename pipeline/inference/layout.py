@@ -5,7 +5,7 @@ layout.json is a list with an object per person; all but the box may be left out
     [{"box": [0.1, 0.2, 0.4, 0.8], "yaw": 20, "expression": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}},
      {"box": [0.6, 0.2, 0.9, 0.8]}]
 
-A box is x1, y1, x2, y2 in fractions of the picture, and that of detectors and of the benchmark: around the face from
+A box is x1, y1, x2, y2 in fractions of the image, and that of detectors and of the benchmark: around the face from
 brows to chin and from ear to ear. Angles are degrees as pipeline/head/camera.py has them.
 """
 
@@ -64,7 +64,7 @@ def turns_heads(layout: Sequence[WantedHead]) -> bool:
 
 
 def prior(cases: Path, people: int, size: tuple[int, int], seed: int, head: Head) -> tuple[HeadPose, ...]:
-    """The prior of the benchmark's case that the seed chooses among those with as many people, on a picture of `size`.
+    """The prior of the benchmark's case that the seed chooses among those with as many people, on an image of `size`.
 
     Raises:
         MissingInput: there is no case list, or no case with as many people.
@@ -98,7 +98,7 @@ def _check_form(wanted: Any, where: str) -> None:
 def _check_box(box: Any, where: str) -> None:
     ordered = isinstance(box, Sequence) and len(box) == 4 and all(_is_number(value) for value in box)
     if not (ordered and 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
-        wanted = "x1, y1, x2, y2 in fractions of the picture, 0 to 1, the upper left corner first"
+        wanted = "x1, y1, x2, y2 in fractions of the image, 0 to 1, the upper left corner first"
         raise SettingsError(f"{where}: a box must be {wanted}; found {list(box) if ordered else box!r}")
 
 

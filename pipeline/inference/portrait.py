@@ -1,4 +1,4 @@
-"""Draw pictures with a trained method: people by their photos, a prompt, seeds, and whatever else a user sets."""
+"""Draw images with a trained method: people by their photos, a prompt, seeds, and whatever else a user sets."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,19 +47,19 @@ class Options:
     guidance: float | None = None
     eta: float | None = None
     layout: Sequence[WantedHead] = ()  # one per person, in the order of the people; as in layout.json
-    masks: Photos = ()  # one picture per person, in the size of the wanted one: white where the person is wanted
+    masks: Photos = ()  # one image per person, in the size of the wanted one: white where the person is wanted
     interpolate: float | None = None  # one face, this share of the way from the first to the second person
     scales: Mapping[str, float] = field(default_factory=dict)  # structure_scale, face_scale, ... as the method has them
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is the same in every picture of a series."""
+    """What is the same in every image of a series."""
 
     people: Sequence[Photos]
     width: int
     height: int
-    faces: int  # in the picture
+    faces: int  # in the image
     layout: Layout | None
     masks: Floats | None  # (N, H, W) in [0, 1]
     posed: bool  # the layout says how heads are turned, or what faces they make
@@ -107,7 +107,7 @@ class Portrait:
         return cls(read_card(folder)["method"], checkpoint.load(folder, backbone), backbone, params, cases)
 
     def draw(self, people: Sequence[Photos], prompt: str, seed: int = 0, options: Options | None = None) -> Image.Image:
-        """One picture; the same seed, photos and words give the same one.
+        """One image; the same seed, photos and words give the same one.
 
         Args:
             people: the photos of each person, best first.
@@ -121,11 +121,11 @@ class Portrait:
     def series(
         self, people: Sequence[Photos], prompt: str, seeds: Sequence[int], options: Options | None = None
     ) -> Iterator[Image.Image]:
-        """A picture per seed, each the one that `draw` gives for that seed."""
+        """An image per seed, each the one that `draw` gives for that seed."""
         plan = self._plan(people, options or Options())
         known = [self._builder.encode_person(self._album.references(photos)) for photos in plan.people]
         for number, seed in enumerate(seeds):
-            # One by one: sums in a batch are rounded otherwise, and a seed is to mean one picture.
+            # One by one: sums in a batch are rounded otherwise, and a seed is to mean one image.
             poses = self._layout(plan, seed)
             batch = self._builder.batch([Scene(prompt, plan.width, plan.height, known, poses, plan.masks)])
             if not number:
@@ -150,7 +150,7 @@ class Portrait:
         usual = canvas.get(faces, (None, None))
         width, height = options.width or usual[0], options.height or usual[1]
         if not width or not height:
-            raise SettingsError(f"the benchmark has no picture of {faces} people: give width and height")
+            raise SettingsError(f"the benchmark has no image of {faces} people: give width and height")
         factor = self._backbone.factor
         if width % factor or height % factor or min(width, height) < factor:
             raise SettingsError(f"width and height must be multiples of {factor}, found {width} x {height}")
@@ -175,14 +175,14 @@ class Portrait:
     def _drawn(self, plan: Plan, batch: Batch, seed: int) -> Image.Image:
         self._method.settings = plan.settings  # here, because another series may have been drawn in between
         watched = partial(tqdm, desc=f"draw with seed {seed}", unit="step", leave=False)
-        (picture,) = sampler.sample(self._backbone, plan.method, batch, [seed], plan.how, watched)
-        if not picture.isfinite().all():
-            raise SettingsError("the drawn picture is not finite: lower guidance or the scales")
-        return Image.fromarray(as_pixels(picture))
+        (image,) = sampler.sample(self._backbone, plan.method, batch, [seed], plan.how, watched)
+        if not image.isfinite().all():
+            raise SettingsError("the drawn image is not finite: lower guidance or the scales")
+        return Image.fromarray(as_pixels(image))
 
 
 def count_faces(people: Sequence[Photos], options: Options) -> int:
-    """How many faces the picture is to show.
+    """How many faces the image is to show.
 
     Raises:
         SettingsError: somebody has no photo, or layout, masks or interpolation are not for as many people.
@@ -194,7 +194,7 @@ def count_faces(people: Sequence[Photos], options: Options) -> int:
     faces = len(people) if options.interpolate is None else 1
     for name, given in (("layout", options.layout), ("masks", options.masks)):
         if given and len(given) != faces:
-            raise SettingsError(f"{name}: one is needed for each face; the picture has {faces}, found {len(given)}")
+            raise SettingsError(f"{name}: one is needed for each face; the image has {faces}, found {len(given)}")
     return faces
 
 
@@ -232,15 +232,13 @@ def read_masks(paths: Photos, width: int, height: int) -> Floats:
 
     Raises:
         MissingInput: one cannot be read.
-        SettingsError: one has another size than the picture, or more than 8 bits.
+        SettingsError: one has another size than the image, or more than 8 bits.
     """
     found = [read_mask(Path(path)) for path in paths]
     for path, mask in zip(paths, found, strict=True):
         if mask.shape[:2] != (height, width):
             size = f"{mask.shape[1]} x {mask.shape[0]}"
-            raise SettingsError(
-                f"{path} is {size} pixels, the picture is to be {width} x {height}: masks need its size"
-            )
+            raise SettingsError(f"{path} is {size} pixels, the image is to be {width} x {height}: masks need its size")
     return np.stack(found)
 
 

@@ -3,7 +3,7 @@
 Huang et al., arXiv 2404.16771, and the authors' code. ID tokens as in IP-Adapter-FaceID-Plus; beside them a fine facial
 prompt: the image encoder's view of each of five parts (face, eyes, ears, nose, mouth) is fused with a word of the
 caption (section 3.2), and cross-attention maps of these words are held to the parts in training (L_facial, balanced L1,
-weight 0.01, section 3.3). Low-rank changes (rank 128) of all attention; half of the training pictures count only
+weight 0.01, section 3.3). Low-rank changes (rank 128) of all attention; half of the training images count only
 within faces (their removed background).
 
 Sizes follow the backbone and the encoders. Deviations and choices:
@@ -62,7 +62,7 @@ class Settings:
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     facial: float = 0.01  # weight of L_facial
     masked: float = 0.5  # share of the training steps whose loss counts only faces
-    face_scale: float = 1.0  # of the ID branch in drawing
+    face_scale: float = 1.0  # of the ID branch in sampling
 
 
 VARIANTS = {"": Settings(), "no_facial": Settings(facial=0.0)}
@@ -87,7 +87,7 @@ class ConsistentId(Method):
 
     title: ClassVar[str] = "ConsistentID"
     paper: ClassVar[str] = "arXiv 2404.16771"
-    needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
+    needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole image
     placing: ClassVar[Placing] = Placing.MASKS
     control_channels: ClassVar[int] = len(PARTS)  # the parts, for the loss alone
 
@@ -112,7 +112,7 @@ class ConsistentId(Method):
 
     @classmethod
     def encode_null(cls, frozen: FrozenEncoders) -> Features:
-        """Zeros for embedding and parts, the tokens of a picture of the mean colour."""
+        """Zeros for embedding and parts, the tokens of an image of the mean colour."""
         return {
             "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
             "patches": frozen.null_patches(),
@@ -146,12 +146,12 @@ class ConsistentId(Method):
 
     def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """The diffusion loss, at times within faces only, and L_facial."""
-        canvas = step.batch.control_image
-        assert canvas is not None
-        faces = cells(canvas.amax(1, keepdim=True), step.batch.size)
+        control = step.batch.control_image
+        assert control is not None
+        faces = cells(control.amax(1, keepdim=True), step.batch.size)
         terms = {"diffusion": step.diffusion(faces if bool(torch.rand(()) < self.settings.masked) else None)}
         if step.maps and self.settings.facial:
-            losses = [_facial(found, canvas, self.attention_state.grid(found.shape[-1])) for found in step.maps]
+            losses = [_facial(found, control, self.attention_state.grid(found.shape[-1])) for found in step.maps]
             terms["facial"] = self.settings.facial * torch.stack(losses).mean()
         return terms
 
@@ -187,7 +187,7 @@ def _look(frozen: FrozenEncoders, reference: Reference) -> Floats:
     return frozen.images(seen) * masks.any(axis=(0, 1)).reshape(-1, 1)
 
 
-def _facial(found: Tensor, canvas: Tensor, grid: tuple[int, int]) -> Tensor:
+def _facial(found: Tensor, control: Tensor, grid: tuple[int, int]) -> Tensor:
     """L_facial of one layer's maps (B, 5, L)."""
-    masks = cells(canvas, grid)
+    masks = cells(control, grid)
     return localisation_loss(found, masks, masks.flatten(2).any(2))

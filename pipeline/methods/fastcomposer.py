@@ -3,13 +3,13 @@
 Xiao et al., arXiv 2305.10431, and the authors' code. An image encoder's embedding of a person and the text state of
 their word are fused by an MLP with a shortcut, a second MLP with a shortcut and a normalisation, after the text encoder
 (section 3.2); cross-attention maps of those words are held to the people's places in training (section 3.3,
-L_loc = mean over the background minus mean over the mask, weight 1e-3); half of the training pictures count only where
-people are (their masked loss); drawing begins with the caption alone (delayed subject conditioning, section 3.4).
+L_loc = mean over the background minus mean over the mask, weight 1e-3); half of the training images count only where
+people are (their masked loss); sampling begins with the caption alone (delayed subject conditioning, section 3.4).
 
 Sizes follow the backbone and the encoders. Deviations and choices:
 - Captions here name no person by a word of their own ("two people"), so that each person's words are some of those that
   fill the caption up behind its end. They are several, because the backbone looks at each of these little; the people
-  of a picture share them, in their order. Fused words are relative to those of no reference, which leave the caption
+  of an image share them, in their order. Fused words are relative to those of no reference, which leave the caption
   as it is: as for every method here (reports/decisions/methods-and-training.md).
 - The embedding is projected to a token per word, which is added to the word beside what the first MLP makes of both,
   and the normalisation begins at three times the usual: as published, untrained words tell people apart by a tenth of
@@ -22,7 +22,7 @@ Sizes follow the backbone and the encoders. Deviations and choices:
 - Where people are is where their fitted heads are (a segmentation of whole people in the paper).
 - All of the cross-attention layers are localised; the authors' code takes the five in the middle of SD 1.5's sixteen.
 - The reference's background is not replaced: it is never the target photo.
-- 85 % of the budget on pictures of one person, then pictures of one to four at a fifth of the rates; theirs is one
+- 85 % of the budget on images of one person, then images of one to four at a fifth of the rates; theirs is one
   mixture.
 - Drawing sees the caption alone for 0.3 of its steps, the default of the authors' code; their evaluation has 0.5.
 - Of several references the embeddings are averaged.
@@ -50,19 +50,19 @@ from pipeline.images import Pixels
 from pipeline.method import Method, ModelOutput, Phase
 
 LOUDNESS = 3.0  # what the normalisation of fused words begins with
-GROUP_RATE = 0.2  # of the rates, for pictures of several
+GROUP_RATE = 0.2  # of the rates, for images of several
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is particular to FastComposer."""
 
-    words: int = 24  # of a picture, at most: a caption keeps half of its places
+    words: int = 24  # of an image, at most: a caption keeps half of its places
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
     localisation: float = 1e-3  # weight of L_loc
     masked: float = 0.5  # share of the training steps whose loss counts only people's places
-    delay: float = 0.3  # share of the drawing that sees the caption alone (1 - alpha of the paper)
-    single_share: float = 0.85  # of the budget, for pictures of one person
+    delay: float = 0.3  # share of the sampling that sees the caption alone (1 - alpha of the paper)
+    single_share: float = 0.85  # of the budget, for images of one person
 
 
 VARIANTS = {"": Settings(), "no_localisation": Settings(localisation=0.0), "no_delay": Settings(delay=0.0)}
@@ -73,21 +73,21 @@ class Fuse(nn.Module):
 
     def __init__(self, embedding: int, width: int, words: int) -> None:
         super().__init__()
-        self.told = EmbeddingTokens(embedding, width, words)
+        self.identity = EmbeddingTokens(embedding, width, words)
         self.first = Mlp(2 * width, width)
         self.second = Mlp(width, width)
         self.norm = nn.LayerNorm(width)
         nn.init.constant_(self.norm.weight, LOUDNESS)
 
-    def forward(self, words: Tensor, told: Tensor) -> Tensor:
-        """New states (..., width) of words and of what `told` makes of their people's embeddings."""
-        found = words + told + self.first(torch.cat([words, told], dim=-1))
+    def forward(self, words: Tensor, identity: Tensor) -> Tensor:
+        """New states (..., width) of words and of what `identity` makes of their people's embeddings."""
+        found = words + identity + self.first(torch.cat([words, identity], dim=-1))
         return self.norm(found + self.second(found))
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Whose the words of a picture are: its people have as many each, one after another; the rest is nobody's."""
+    """Whose the words of an image are: its people have as many each, one after another; the rest is nobody's."""
 
     person: Tensor  # (B, W) slot of the person
     number: Tensor  # (B, W) of the word among that person's
@@ -101,7 +101,7 @@ class Shares:
 
 
 def shares(present: Tensor, words: int) -> Shares:
-    """How the people (B, N) of each picture share its words, whoever else is in the batch."""
+    """How the people (B, N) of each image share its words, whoever else is in the batch."""
     count = present.sum(1, keepdim=True).clamp(min=1)
     each = (words // count).clamp(min=1)
     word = torch.arange(words, device=present.device).expand(len(present), -1)
@@ -112,7 +112,7 @@ def shares(present: Tensor, words: int) -> Shares:
 
 
 class FastComposer(Method):
-    """Fused words, low-rank changes, localised cross-attention; delayed conditioning in drawing."""
+    """Fused words, low-rank changes, localised cross-attention; delayed conditioning in sampling."""
 
     title: ClassVar[str] = "FastComposer"
     paper: ClassVar[str] = "arXiv 2305.10431"
@@ -144,19 +144,19 @@ class FastComposer(Method):
         return as_channel(draw_people(head, people, size)[1])[..., None]
 
     def phases(self) -> tuple[Phase, ...]:
-        """Pictures of one person, then all pictures."""
+        """Images of one person, then all images."""
         share, rates = self.settings.single_share, {"fuse.*": 1.0, "layers.*": 0.1}
         gentle = {pattern: GROUP_RATE * rate for pattern, rate in rates.items()}
         losses = ("diffusion", "localisation") if self.settings.localisation else ("diffusion",)
         return Phase("single", share, (1, 1), rates, losses), Phase("groups", 1 - share, (1, 4), gentle, losses)
 
     def condition(self, batch: Batch) -> Condition:
-        """The caption with people's words; beside it the caption alone, for the first part of the drawing."""
+        """The caption with people's words; beside it the caption alone, for the first part of the sampling."""
         hidden = batch.text.hidden
         places = word_places(batch.text, min(self.settings.words, hidden.shape[1] // 2))
         change = self._change(words_at(hidden, places), batch.people)
-        told = replace(batch.text, hidden=with_change(hidden, places, change))
-        return Condition(told, words=places, caption=batch.text)
+        fused = replace(batch.text, hidden=with_change(hidden, places, change))
+        return Condition(fused, words=places, caption=batch.text)
 
     def condition_at(self, condition: Condition, progress: float) -> Condition:
         """The caption alone at first."""
@@ -166,10 +166,10 @@ class FastComposer(Method):
         """What people (B, N) make of the words (B, W, D) that they share, beside what no reference would."""
         whose, present = shares(people.present, words.shape[1]), people.present
         embedding = mean_over_references(people.features["embedding"][present], people.given[present])
-        told = scatter_to_slots(self.fuse.told(embedding), present)  # (B, N, words, D)
+        identity = scatter_to_slots(self.fuse.identity(embedding), present)  # (B, N, words, D)
         rows = torch.arange(len(words), device=words.device).unsqueeze(1)
-        null_features = self.fuse.told(self.null_features["embedding"][None])[0, whose.number]
-        change = self.fuse(words, told[rows, whose.person, whose.number]) - self.fuse(words, null_features)
+        null_features = self.fuse.identity(self.null_features["embedding"][None])[0, whose.number]
+        change = self.fuse(words, identity[rows, whose.person, whose.number]) - self.fuse(words, null_features)
         return change * whose.used.unsqueeze(-1)
 
     def loss(self, step: ModelOutput) -> dict[str, Tensor]:

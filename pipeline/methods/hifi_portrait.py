@@ -15,12 +15,12 @@ Each choice, and the sibling that backs it:
   (InstantID's rule; FaceSnap's FFRNet): its cross-attention is where faces are fused and aligned;
 - a decoupled cross-attention in the frozen UNet reads the same tokens (InstantID). No weight of the base is changed,
   so that it works on relatives of the base;
-- plain diffusion loss, conditions dropped from 5 % of the pictures each and together (InstantID, PhotoMaker).
+- plain diffusion loss, conditions dropped from 5 % of the images each and together (InstantID, PhotoMaker).
 
 Deviations: the background is what the fitted head does not cover (PP-Matting in the paper), so hair goes too. Several
-people, beyond the paper, are drawn onto one canvas, and each person's tokens are read where their place is. Tokens
-are relative to those of no reference, and keys and values learn slower: as for every method here (reports/decisions/
-methods-and-training.md).
+people, beyond the paper, are drawn onto one control image, and each person's tokens are read where their place is.
+Tokens are relative to those of no reference, and keys and values learn slower: as for every method here (reports/
+decisions/methods-and-training.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,9 +68,9 @@ class Settings:
     tokens: int = 4  # per reference
     depth: int = 4  # layers of the face refiner
     refiner: bool = True  # the image encoder's tokens refine the recogniser's
-    landmarks: bool = True  # the canvas shows them
-    face_scale: float = 1.0  # of the decoupled cross-attention in drawing
-    net_scale: float = 1.0  # of HiFi-Net in drawing
+    landmarks: bool = True  # the control image shows them
+    face_scale: float = 1.0  # of the decoupled cross-attention in sampling
+    net_scale: float = 1.0  # of HiFi-Net in sampling
 
 
 VARIANTS = {
@@ -81,7 +81,7 @@ VARIANTS = {
 
 
 class HifiPortrait(Method):
-    """Face refiner, landmark canvas, HiFi-Net and decoupled cross-attention; one stage of training."""
+    """Face refiner, landmark control image, HiFi-Net and decoupled cross-attention; one stage of training."""
 
     title: ClassVar[str] = "HiFi-Portrait"
     paper: ClassVar[str] = "arXiv 2512.14542"
@@ -112,21 +112,21 @@ class HifiPortrait(Method):
 
     @classmethod
     def encode_null(cls, frozen: FrozenEncoders) -> Features:
-        """Zeros for the embedding, the tokens of a picture of the mean colour."""
+        """Zeros for the embedding, the tokens of an image of the mean colour."""
         return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.null_patches()}
 
     @classmethod
     def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
-        """The landmarks of the references' shape in the picture's pose: line, depth, and which part of the face."""
-        canvas = np.zeros((*size, cls.control_channels), np.uint8)
+        """The landmarks of the references' shape in the image's pose: line, depth, and which part of the face."""
+        control = np.zeros((*size, cls.control_channels), np.uint8)
         for person in people:
             points, depth = person.project(head)
             for first, last, closed, part in LINES:
                 numbers = [*range(first, last + 1), *([first] if closed else [])]
                 for start, end in pairwise(numbers):
                     near = shade(depth, (start, end), person.camera.scale * head.mean[head.landmarks68, 2].std())
-                    stroke(canvas, points[start], points[end], (255, near, part))
-        return canvas
+                    stroke(control, points[start], points[end], (255, near, part))
+        return control
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
@@ -134,17 +134,17 @@ class HifiPortrait(Method):
         return (Phase("single", 1.0, (1, 1), rates),)
 
     def condition(self, batch: Batch) -> Condition:
-        """Stacked tokens of every person's references, and the canvas."""
+        """Stacked tokens of every person's references, and the control image."""
         people = batch.people
         tokens = minus_null(people, self.null_features, self._embed)
         keep = people.given.repeat_interleave(self.settings.tokens, dim=2)
         faces = IdCondition(
             tokens, people.present, batch.masks, 1.0 if self.training else self.settings.face_scale, keep
         )
-        canvas = batch.control_image
-        if canvas is not None and not self.settings.landmarks:
-            canvas = torch.zeros_like(canvas)
-        return Condition(batch.text, faces, canvas)
+        control = batch.control_image
+        if control is not None and not self.settings.landmarks:
+            control = torch.zeros_like(control)
+        return Condition(batch.text, faces, control)
 
     def residuals(self, backbone: Backbone, noisy: Tensor, times: Tensor, condition: Condition) -> Residuals | None:
         """What HiFi-Net adds."""

@@ -2,12 +2,12 @@
 
 Wang et al., arXiv 2401.07519, and the authors' code. A recogniser's embedding becomes 16 ID tokens (a resampler of
 depth 4); decoupled cross-attention brings them into the frozen UNet, without low-rank changes; IdentityNet, a copy of
-the UNet's encoder, reads a canvas of five coloured facial points, with the ID tokens in place of the caption.
+the UNet's encoder, reads a control image of five coloured facial points, with the ID tokens in place of the caption.
 
 Sizes follow the backbone and the encoders. Variant `released` is the published network on SDXL and takes its published
 weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads embeddings of length sqrt(D), 22.6 for
 512, where the authors' demo reads them as long as their recogniser gives them. Deviations and choices:
-- Prompt and identity are dropped from 5 % of the pictures each and together; the authors drop nothing, but guidance
+- Prompt and identity are dropped from 5 % of the images each and together; the authors drop nothing, but guidance
   against neither needs a model that knows what it is to be told nothing.
 - ID tokens begin with the recogniser's embedding, brought to words as in FaceID-Plus, and the resampler's tokens are
   added to it: out of one embedding the resampler alone makes sixteen equal tokens for long.
@@ -15,7 +15,7 @@ weights (`RELEASED`): a resampler 1280 wide, ID tokens as they are. It too reads
   projections of text and learn a tenth as fast, IdentityNet half as fast: as for every method here
   (reports/decisions/methods-and-training.md).
 - Of several references the embeddings are averaged, as the authors' demo does. Several people are beyond the paper:
-  all of their points are on one canvas, and each person's tokens are read where their place is.
+  all of their points are on one control image, and each person's tokens are read where their place is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ from pipeline.weights.key_maps import KeyMap, perceiver_keys
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 NOSE = 2
 LIMB = 0.6  # brightness of the lines, beside the points'
-RADIUS = 1 / 85  # of a point, share of the picture's height
+RADIUS = 1 / 85  # of a point, share of the image's height
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Settings:
     inner: int = 0  # width of the resampler; 0: that of the UNet's text
     relative: bool = True  # tokens are relative to those of no reference
     embedding: bool = True  # tokens begin with the embedding, to which the resampler's are added
-    face_scale: float = 0.8  # of the ID branch in drawing
-    net_scale: float = 0.8  # of IdentityNet in drawing
+    face_scale: float = 0.8  # of the ID branch in sampling
+    net_scale: float = 0.8  # of IdentityNet in sampling
 
 
 VARIANTS = {"": Settings(), "released": Settings(inner=1280, relative=False, embedding=False)}
@@ -101,13 +101,13 @@ class InstantId(Method):
     @classmethod
     def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
         """Eyes, nose and corners of the mouth as points of five colours, joined to the nose."""
-        canvas = np.zeros((*size, cls.control_channels), np.uint8)
+        control = np.zeros((*size, cls.control_channels), np.uint8)
         for points in (kps_from_landmarks68(person.landmarks) for person in people):
             for point, colour in zip(points, COLOURS, strict=True):
-                stroke(canvas, points[NOSE], point, [int(LIMB * part) for part in colour])
+                stroke(control, points[NOSE], point, [int(LIMB * part) for part in colour])
             for point, colour in zip(points, COLOURS, strict=True):
-                dot(canvas, point, max(RADIUS * size[0], 1.5), colour)
-        return canvas
+                dot(control, point, max(RADIUS * size[0], 1.5), colour)
+        return control
 
     def phases(self) -> tuple[Phase, ...]:
         """One stage."""
@@ -116,7 +116,7 @@ class InstantId(Method):
         return (Phase("single", 1.0, (1, 1), rates | first),)
 
     def condition(self, batch: Batch) -> Condition:
-        """ID tokens of every person, and the canvas for IdentityNet."""
+        """ID tokens of every person, and the control image for IdentityNet."""
         people, settings = batch.people, self.settings
         tokens = (
             minus_null(people, self.null_features, self._embed)

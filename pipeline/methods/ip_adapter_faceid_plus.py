@@ -3,7 +3,7 @@
 Ye et al., arXiv 2308.06721 (IP-Adapter), and the authors' code for faces: the recogniser's embedding becomes four ID
 tokens; as queries of a perceiver of depth 4 they read the image encoder's tokens, and version 2 adds the result to the
 ID tokens. Decoupled cross-attention brings them into the UNet, beside low-rank changes (rank 128) of all attention.
-One stage on pictures of one person; identity, prompt or both are dropped from 5 % of the pictures each.
+One stage on images of one person; identity, prompt or both are dropped from 5 % of the images each.
 
 Sizes follow the backbone and the encoders. Variants `released` (version 2) and `released_v1` are the published networks
 and take their published weights (`RELEASED`): ID tokens as they are, of an embedding of unit length. Their files have
@@ -41,8 +41,8 @@ class Settings:
     tokens: int = 4  # ID tokens per person
     depth: int = 4  # layers of the perceiver
     rank: int = 128  # of the low-rank changes, at most two fifths of a layer's width
-    structure_scale: float = 1.0  # of what the image encoder says, in drawing; lower follows the prompt more freely
-    face_scale: float = 1.0  # of the ID branch in drawing
+    structure_scale: float = 1.0  # of what the image encoder says, in sampling; lower follows the prompt more freely
+    face_scale: float = 1.0  # of the ID branch in sampling
     relative: bool = True  # tokens are relative to those of no reference
     unit: bool = False  # the embedding is brought to unit length, as the published network reads it
     shortcut: bool = True  # version 2: what the image encoder says is added to the ID tokens
@@ -60,7 +60,7 @@ class IpAdapterFaceIdPlus(Method):
 
     title: ClassVar[str] = "IP-Adapter-FaceID-Plus"
     paper: ClassVar[str] = "arXiv 2308.06721"
-    needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole picture
+    needs_layout: ClassVar[bool] = True  # places several people; one person's place is the whole image
     placing: ClassVar[Placing] = Placing.MASKS
 
     def __init__(self, backbone: Backbone, null_features: Mapping[str, Tensor], settings: Settings) -> None:
@@ -81,7 +81,7 @@ class IpAdapterFaceIdPlus(Method):
 
     @classmethod
     def encode_null(cls, frozen: FrozenEncoders) -> Features:
-        """Zeros for the embedding, the tokens of a picture of the mean colour."""
+        """Zeros for the embedding, the tokens of an image of the mean colour."""
         return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32), "patches": frozen.null_patches()}
 
     def phases(self) -> tuple[Phase, ...]:

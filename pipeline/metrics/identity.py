@@ -47,11 +47,11 @@ CARDS = (
     Card(
         "sim_share",
         "Share of the reachable similarity",
-        "(sim_heldout - no_id) / (vae_roundtrip - no_id) of the same images' cases: 0 is a picture that knows nothing "
+        "(sim_heldout - no_id) / (vae_roundtrip - no_id) of the same images' cases: 0 is an image that knows nothing "
         "of the person, 1 is a real other photograph of them after the backbone's autoencoder.",
         "share",
         "higher",
-        float("-inf"),  # floor and ceiling are other pictures, which a picture may be below and above
+        float("-inf"),  # floor and ceiling are other images, which an image may be below and above
         float("inf"),
         absent="counts as a sim_heldout of 0",
         main=True,

@@ -1,4 +1,4 @@
-"""Does the picture show what the prompt says? CLIP-T with the run's image-text model."""
+"""Does the image show what the prompt says? CLIP-T with the run's image-text model."""
 
 from pipeline.metric import WHOLE_IMAGE, Card, Evidence, Score
 

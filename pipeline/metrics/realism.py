@@ -1,4 +1,4 @@
-"""Do the pictures look like photographs as a set? Kernel inception distance (Binkowski et al. 2018, section 4).
+"""Do the images look like photographs as a set? Kernel inception distance (Binkowski et al. 2018, section 4).
 
 The squared maximum mean discrepancy with the kernel (x . y / d + 1)^3, its unbiased form, between generated images and
 real photographs of test people with as many faces. Features are the run's image-text model's embeddings, stretched to

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import shards
-from pipeline.backbone.batch import HALF_PIXEL, Batch, Floats, Places, Text, collate
+from pipeline.backbone.batch import HALF_PIXEL, Batch, FaceLayout, Floats, Text, collate
 from pipeline.errors import MissingInput
 from pipeline.method import Method, Phase
 from pipeline.shards import training_shards
@@ -141,7 +141,7 @@ class TrainingSet:
             text=self._text(photos).where(no_text, empty),
             people=people.where(no_faces, method.null_features),
             size=(moments.shape[2], moments.shape[3]),
-            places=self._places(photos, people.given.shape[1]),
+            layout=self._layouts(photos, people.given.shape[1]),
             control_image=self._control_image(photos) if method.control_channels else None,
         )
         return Example(batch, moments, self._embeddings(photos, people.given.shape[1]))
@@ -181,12 +181,12 @@ class TrainingSet:
         pooled = [self._seen[entry]["pooled"][row] for entry, row in places if "pooled" in self._seen[entry]]
         return Text(ids, hidden.float(), torch.from_numpy(np.stack(pooled)).float() if pooled else None)
 
-    def _places(self, photos: Sequence[int], slots: int) -> Places:
+    def _layouts(self, photos: Sequence[int], slots: int) -> FaceLayout:
         boxes, landmarks = np.zeros((len(photos), slots, 4)), np.zeros((len(photos), slots, 68, 2))
         for b, photo in enumerate(photos):
             for n, face in enumerate(self.photos[photo].faces):
                 boxes[b, n], landmarks[b, n] = self.faces[face].box, self.faces[face].landmarks
-        return Places(torch.from_numpy(boxes).float(), torch.from_numpy(landmarks).float())
+        return FaceLayout(torch.from_numpy(boxes).float(), torch.from_numpy(landmarks).float())
 
 
 def _face(row: dict[str, Any], photo: int, size: tuple[int, int], entry: tuple[int, int], reference: bool) -> Face:

@@ -1,7 +1,7 @@
-"""Close-ups of faces as training pictures: half of a picture's width and height around its one face.
+"""Close-ups of faces as training images: half of an image's width and height around its one face.
 
-A quarter of the picture costs a quarter of the step, and identity is in the face. Patch Diffusion (Wang et al. 2023,
-arXiv 2304.12526) trains on patches mostly and on whole pictures at times in the same way. Every method gets the same.
+A quarter of the image costs a quarter of the step, and identity is in the face. Patch Diffusion (Wang et al. 2023,
+arXiv 2304.12526) trains on patches mostly and on whole images at times in the same way. Every method gets the same.
 """
 
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.backbone.batch import Places
+from pipeline.backbone.batch import FaceLayout
 from pipeline.training.dataset import Example
 
-SHIFT = 1 / 16  # of the picture: how far a close-up's middle may be from the face's
+SHIFT = 1 / 16  # of the image: how far a close-up's middle may be from the face's
 
 
 def close_up(example: Example, rngs: Sequence[np.random.Generator]) -> Example:
-    """The example (B, 2C, h, w) as close-ups (B, 2C, h / 2, w / 2) by one generator per picture of one person."""
-    places = example.batch.places
-    assert places is not None
+    """The example (B, 2C, h, w) as close-ups (B, 2C, h / 2, w / 2) by one generator per image of one person."""
+    layout = example.batch.layout
+    assert layout is not None
     size = example.batch.size
     half = size[0] // 2, size[1] // 2
     shifts = torch.tensor(np.stack([rng.uniform(-SHIFT, SHIFT, 2) for rng in rngs]), dtype=torch.float32)
-    corners = corners_of(places.boxes[:, 0].cpu(), shifts, size, half)
+    corners = corners_of(layout.boxes[:, 0].cpu(), shifts, size, half)
     cut = [kept[:, y : y + half[0], x : x + half[1]] for kept, (x, y) in zip(example.moments, corners, strict=True)]
     batch = replace(
         example.batch,
         size=half,
-        places=_moved(places, corners, size, half),
+        layout=_moved(layout, corners, size, half),
         control_image=_cut(example.batch.control_image, corners, size, half),
     )
     return Example(batch, torch.stack(cut), example.embeddings)
@@ -49,9 +49,9 @@ def _cut(
 
 
 def corners_of(boxes: Tensor, shifts: Tensor, size: tuple[int, int], half: tuple[int, int]) -> list[tuple[int, int]]:
-    """Upper left cells, x and y, of windows of `half` around boxes (B, 4), moved by fractions of the picture (B, 2).
+    """Upper left cells, x and y, of windows of `half` around boxes (B, 4), moved by fractions of the image (B, 2).
 
-    Sizes are height and width in cells; a window stays within its picture.
+    Sizes are height and width in cells; a window stays within its image.
     """
     extent, window = torch.tensor(size[::-1]), torch.tensor(half[::-1])
     middles = ((boxes[:, :2] + boxes[:, 2:]) / 2 + shifts) * extent
@@ -59,11 +59,13 @@ def corners_of(boxes: Tensor, shifts: Tensor, size: tuple[int, int], half: tuple
     return [(int(x), int(y)) for x, y in corners]
 
 
-def _moved(places: Places, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]) -> Places:
+def _moved(
+    layout: FaceLayout, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]
+) -> FaceLayout:
     """The same places as fractions of the windows."""
-    where = places.boxes.device
+    where = layout.boxes.device
     extent, window = torch.tensor(size[::-1], device=where), torch.tensor(half[::-1], device=where)
     start = torch.tensor(corners, device=where)[:, None, None]
-    points = torch.cat([places.boxes.unflatten(-1, (2, 2)), places.landmarks], dim=2)
+    points = torch.cat([layout.boxes.unflatten(-1, (2, 2)), layout.landmarks], dim=2)
     points = (points * extent - start) / window
-    return Places(points[:, :, :2].flatten(2), points[:, :, 2:])
+    return FaceLayout(points[:, :, :2].flatten(2), points[:, :, 2:])

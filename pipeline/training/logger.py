@@ -58,10 +58,10 @@ class TrainingLogger:
         line = self._lines[-1] if self._lines else {}
         return {name: float(value) for name, value in line.items() if name != "images" and value}
 
-    def show(self, picture: Pixels) -> None:
+    def show(self, image: Pixels) -> None:
         """Keep a preview."""
         if self._live:
-            self._live.log_image("preview.png", picture)
+            self._live.log_image("preview.png", image)
 
     def _write(self) -> None:
         means = {name: value / self._count for name, value in self._sums.items()}

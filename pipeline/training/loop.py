@@ -187,7 +187,7 @@ class Trainer:
         """Images of the first photos' captions and people, side by side: the same ones all through a phase."""
         size = self.data.photos[eligible[0]].size
         photos = [photo for photo in eligible if self.data.photos[photo].size == size][: self.plan.train.preview_images]
-        batch = replace(self.batches.still(phase, photos).batch, places=None)
+        batch = replace(self.batches.still(phase, photos).batch, layout=None)
         images = sampler.sample(self.backbone, self.method, batch, photos, PREVIEW)
         return from_unit(torch.cat(list(images), dim=2).permute(1, 2, 0).cpu().numpy())
 

@@ -29,7 +29,7 @@ WEIGHTS, CARD = "adapter.safetensors", "card.json"
 NULL_PREFIX = "null_"
 INTENDED_USE = (
     "Research on identity-preserving portrait generation, with people who agreed to it. "
-    "Not for impersonation, and not for pictures of anybody without their consent."
+    "Not for impersonation, and not for images of anybody without their consent."
 )
 
 

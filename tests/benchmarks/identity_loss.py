@@ -31,7 +31,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from pipeline import settings
-from pipeline.backbone.batch import Batch, People, Places, Text
+from pipeline.backbone.batch import Batch, FaceLayout, People, Text
 from pipeline.backbone.load import Backbone, load
 from pipeline.encoders.recogniser import load_torch_recogniser
 from pipeline.encoders.residual import ResidualNet, fold
@@ -131,9 +131,9 @@ def given(size: Size, backbone: Backbone) -> NoisyBatch:
     canvas[:, -1] = UNIT / 255
     words, width = size.context
     text = Text(torch.zeros(count, words, dtype=torch.long), torch.randn(count, words, width), None)
-    places = Places(torch.tensor([[[0.3, 0.3, 0.6, 0.6]]]).expand(count, -1, -1), landmarks(count))
+    layout = FaceLayout(torch.tensor([[[0.3, 0.3, 0.6, 0.6]]]).expand(count, -1, -1), landmarks(count))
     batch = Batch(
-        text, People(features, torch.ones(count, 1, REFERENCES, dtype=torch.bool)), cells, places, control_image=canvas
+        text, People(features, torch.ones(count, 1, REFERENCES, dtype=torch.bool)), cells, layout, control_image=canvas
     )
     latents, noise = torch.randn(2, count, backbone.channels, *cells)
     times = torch.full((count,), backbone.steps // 3)

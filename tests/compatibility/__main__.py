@@ -66,7 +66,7 @@ class Studio:
         own, self.worker._backbone = self.worker._backbone, backbone or self.worker._backbone
         found = self.worker._draw([(case, [self.worker._person(case, 0)]) for case in self.cases], "layout")
         self.worker._backbone = own
-        return [result.picture for result in found if result.picture is not None]
+        return [result.image for result in found if result.image is not None]
 
     def photos(self, cases: Sequence[Case]) -> list[Pixels]:
         """A reference photo of each case's person."""

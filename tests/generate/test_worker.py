@@ -103,7 +103,7 @@ def test_a_picture_that_is_not_finite_is_a_failure(
 
     monkeypatch.setattr(drawing_worker.sampler, "sample", broken)
     rows = draw(drawing(project, models, "no_id", tmp_path))
-    assert {row["reject"] for row in rows} == {"the drawn picture is not finite"}
+    assert {row["reject"] for row in rows} == {"the drawn image is not finite"}
 
 
 def test_layouts_are_given_in_their_protocol_alone(
@@ -118,13 +118,13 @@ def test_layouts_are_given_in_their_protocol_alone(
 
     monkeypatch.setattr(drawing_worker.sampler, "sample", draw_and_look)
     draw(drawing(project, models, "uniportrait", tmp_path / "free", protocols=("free",)))
-    assert all(batch.places is None and batch.masks is None for batch in seen)
+    assert all(batch.layout is None and batch.masks is None for batch in seen)
     seen.clear()
     draw(drawing(project, models, "uniportrait", tmp_path / "layout", protocols=("layout",)))
     for batch in seen:
         assert batch.masks is not None
-        assert batch.places is not None
-        assert np.allclose(batch.places.boxes[0, 0, 1], 0.25)
+        assert batch.layout is not None
+        assert np.allclose(batch.layout.boxes[0, 0, 1], 0.25)
         assert torch.equal(batch.masks.sum(1), torch.ones_like(batch.masks[:, 0]))
 
 

@@ -91,7 +91,7 @@ def test_residuals_of_several_nets_are_added_up(models: Models) -> None:
 def test_a_picture_for_each_of_a_batch_is_read_by_both_halves_of_guidance(models: Models) -> None:
     backbone, method, _ = made("uniportrait", models)
     once = control_of(backbone, 1.0)
-    several = replace(once, picture=torch.cat([once.picture, 1 - once.picture]))
+    several = replace(once, image=torch.cat([once.image, 1 - once.image]))
     two = batch_of(method, backbone, [1, 1])
     found = sampler.sample(ControlNetBackbone(backbone, [several]), method, two, [1, 1], HOW)
     assert torch.allclose(

@@ -54,7 +54,7 @@ def test_a_layout_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ({"box": (10, 20, 60, 90)}, "in fractions of the picture"),
+        ({"box": (10, 20, 60, 90)}, "in fractions of the image"),
         ({"box": (0.5, 0.2, 0.1, 0.9)}, "the upper left corner first"),
         ({"box": (0.1, 0.2, 0.5)}, "x1, y1, x2, y2"),
         ({"box": ("a", 0.2, 0.5, 1)}, "x1, y1, x2, y2"),

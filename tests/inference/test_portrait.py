@@ -124,9 +124,9 @@ def test_people_are_given_from_left_to_right(
     near, far = {"box": (0.1, 0.2, 0.3, 0.8)}, {"box": (0.7, 0.2, 0.9, 0.8)}
     portrait.draw(people, "a", options=Options(layout=[far, near]))
     batch = drawn[0][1]
-    assert batch.places is not None
+    assert batch.layout is not None
     assert batch.masks is not None
-    np.testing.assert_allclose(batch.places.boxes[0], [near["box"], far["box"]], atol=1e-4)
+    np.testing.assert_allclose(batch.layout.boxes[0], [near["box"], far["box"]], atol=1e-4)
     assert batch.people.given[0].tolist() == [[True, False], [True, True]]  # ben, who has one photo, is on the left
     assert batch.masks[0, 0, :, 0].all()
 
@@ -152,7 +152,7 @@ def test_masks_override_where_people_are(
     with pytest.raises(SettingsError, match="instantid draws heads where a layout says: give one"):
         painter.draw(people, "a", options=Options(masks=paths))
     painter.draw(people, "a", options=Options(masks=paths, layout=boxes))
-    with pytest.raises(SettingsError, match=r"0.png is 256 x 128 pixels, the picture is to be 128 x 128"):
+    with pytest.raises(SettingsError, match=r"0.png is 256 x 128 pixels, the image is to be 128 x 128"):
         portraits("uniportrait").draw(people[:1], "a", options=Options(masks=paths[:1]))
 
 
@@ -198,9 +198,9 @@ def test_scales_hold_for_one_picture(
     [
         (
             Options(layout=[{"box": (0, 0, 1, 1)}] * 2),
-            "layout: one is needed for each face; the picture has 1, found 2",
+            "layout: one is needed for each face; the image has 1, found 2",
         ),
-        (Options(masks=["a.png", "b.png"]), "masks: one is needed for each face; the picture has 1, found 2"),
+        (Options(masks=["a.png", "b.png"]), "masks: one is needed for each face; the image has 1, found 2"),
         (Options(width=100), "multiples of 8, found 100 x 128"),
         (Options(steps=0), "steps must be from 1 to 1000, found 0"),
         (Options(eta=1.5), "eta must be from 0 to 1, found 1.5"),
@@ -223,7 +223,7 @@ def test_people_that_do_not_fit(portraits: Loader, people: list[list[Path]]) -> 
         portrait.draw([], "a")
     with pytest.raises(SettingsError, match="every person at least one photo"):
         portrait.draw([people[0], []], "a")
-    with pytest.raises(SettingsError, match="no picture of 9 people: give width and height"):
+    with pytest.raises(SettingsError, match="no image of 9 people: give width and height"):
         portrait.draw(people[1:] * 9, "a")
     with pytest.raises(MissingInput, match="needs a layout: give one"):
         portraits("instantid").draw(people, "a")

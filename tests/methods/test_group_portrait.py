@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from pipeline.backbone import load
 from pipeline.backbone.align import aligned
-from pipeline.backbone.batch import Batch, People, Places
+from pipeline.backbone.batch import Batch, FaceLayout, People
 from pipeline.backbone.decoupled import IdCondition
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import attention_modules, token_bias
@@ -57,7 +57,7 @@ def given(method: GroupPortrait, backbone: Backbone, dropped: bool = False) -> N
         tiny_models.head(), [tiny_models.head_pose((32, 32), 16), tiny_models.head_pose((96, 32), 16)], (64, 128)
     )
     canvas = torch.from_numpy(painted).permute(2, 0, 1)[None].float() / 255
-    batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), Places(boxes, points), control_image=canvas)
+    batch = Batch(backbone.encode_text(["a of b"]), people, (8, 16), FaceLayout(boxes, points), control_image=canvas)
     latents, times = torch.randn(1, 4, 8, 16, generator=generator), torch.tensor([100])
     noisy = backbone.noisy(latents, torch.randn(latents.shape, generator=generator), times)
     wanted = F.normalize(torch.randn(1, 2, tiny_models.EMBEDDING, generator=generator), dim=-1)
@@ -223,7 +223,7 @@ def test_the_recogniser_judges_pixels_and_is_no_part_of_the_method(models: Model
     method.prepare(FrozenEncoders(models, backbone))
     assert set(method.state_dict()) == names
     first = step(method, given(method, backbone))
-    faces = aligned(backbone.pixels(first.clean()), first.batch.places.landmarks, SIDE)
+    faces = aligned(backbone.pixels(first.clean()), first.batch.layout.landmarks, SIDE)
     wanted = load_torch_recogniser(models.recogniser_a)(faces.flatten(0, 1))
     assert torch.allclose(method._judged(first).flatten(0, 1), wanted)
 

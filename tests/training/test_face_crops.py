@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.backbone.batch import Batch, People, Places, Text
+from pipeline.backbone.batch import Batch, FaceLayout, People, Text
 from pipeline.training.dataset import Example
 from pipeline.training.face_crops import SHIFT, close_up, corners_of
 
@@ -17,7 +17,7 @@ def example(boxes: list[list[float]]) -> Example:
     landmarks = box.unflatten(-1, (2, 2)).mean(2, keepdim=True).expand(-1, -1, 68, -1)
     text = Text(torch.zeros(count, 2, dtype=torch.long), torch.zeros(count, 2, 4), None)
     people = People({}, torch.ones(count, 1, 1, dtype=torch.bool))
-    batch = Batch(text, people, (8, 16), Places(box, landmarks))
+    batch = Batch(text, people, (8, 16), FaceLayout(box, landmarks))
     return Example(batch, torch.stack([y, x]).expand(count, -1, -1, -1), torch.zeros(count, 1, 4))
 
 
@@ -34,9 +34,9 @@ def test_a_face_in_the_middle_gives_the_middle_of_the_picture() -> None:
     assert made.batch.size == (4, 8)
     assert made.moments[0, 0, :, 0].tolist() == [2, 3, 4, 5]
     assert made.moments[0, 1, 0].tolist() == list(range(4, 12))
-    assert made.batch.places is not None
-    assert made.batch.places.boxes[0, 0].tolist() == pytest.approx([0.3, 0.3, 0.7, 0.7], abs=1e-6)
-    assert made.batch.places.landmarks[0, 0, 5].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+    assert made.batch.layout is not None
+    assert made.batch.layout.boxes[0, 0].tolist() == pytest.approx([0.3, 0.3, 0.7, 0.7], abs=1e-6)
+    assert made.batch.layout.landmarks[0, 0, 5].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
 
 
 def test_a_window_stays_within_its_picture() -> None:

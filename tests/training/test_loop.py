@@ -144,10 +144,10 @@ def test_what_a_step_is_given_lies_on_the_backbones_device(tmp_path: Path, model
     trainer.backbone.alphas = trainer.backbone.alphas.to("meta")
     given = trainer.batches.at(trainer.phases[0], StepKey(1, 1, 0), [0, 1])
     batch = given.batch
-    assert batch.places is not None
+    assert batch.layout is not None
     found = [given.latents, given.noisy, given.times, given.target, given.weights, given.embeddings]
     found += [batch.text.ids, batch.text.hidden, batch.people.given, *batch.people.features.values()]
-    found += [batch.places.boxes, batch.places.landmarks]
+    found += [batch.layout.boxes, batch.layout.landmarks]
     assert {each.device.type for each in found} == {"meta"}
 
 

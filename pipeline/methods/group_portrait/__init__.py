@@ -13,11 +13,11 @@ Each choice, and what backs it:
   and is weighted by the signal that is left at a timestep;
 - ID tokens: recogniser A's embedding as queries that read the image encoder's tokens (IP-Adapter-FaceID-Plus;
   CapHuman) beside LatentID's map of the reference (the abstract speaks of "the cross-attention map of LatentID");
-- Facial Controller: normals, PNCC and instance masks of all people on one canvas, the references' shapes with the
-  layout's pose and expression (CapHuman, arXiv 2402.00627; Arc2Face, arXiv 2403.11641), read by a copy of the UNet's
-  encoder with the ID tokens in place of the caption (InstantID's rule);
+- Facial Controller: normals, PNCC and instance masks of all people on one control image, the references' shapes with
+  the layout's pose and expression (CapHuman, arXiv 2402.00627; Arc2Face, arXiv 2403.11641), read by a copy of the
+  UNet's encoder with the ID tokens in place of the caption (InstantID's rule);
 - Mask-Attention Controller: one softmax over the tokens of all people and of nobody, whose share per person is held to
-  the instance masks in training (squared distance) and confined to them in drawing (InstantFamily, arXiv 2404.19427).
+  the instance masks in training (squared distance) and confined to them in sampling (InstantFamily, arXiv 2404.19427).
 
 ID tokens are relative to those of no reference, and keys and values learn slower: as for every method here
 (reports/decisions/methods-and-training.md).
@@ -69,11 +69,11 @@ class Settings:
     identity: float = 0.5  # weight of the ID loss
     mask: float = 0.1  # weight of the mask loss
     controller: bool = True  # the Facial Controller
-    confined: bool = True  # attention is confined to the masks in drawing
+    confined: bool = True  # attention is confined to the masks in sampling
     distil_share: float = 0.2  # of the budget, for LatentID
-    group_share: float = 0.15  # of the budget, for pictures of one person to four
-    face_scale: float = 1.0  # of the ID branch in drawing
-    net_scale: float = 1.0  # of the Facial Controller in drawing
+    group_share: float = 0.15  # of the budget, for images of one person to four
+    face_scale: float = 1.0  # of the ID branch in sampling
+    net_scale: float = 1.0  # of the Facial Controller in sampling
 
 
 VARIANTS = {
@@ -121,7 +121,7 @@ class GroupPortrait(Method):
 
     @classmethod
     def encode_null(cls, frozen: FrozenEncoders) -> Features:
-        """Zeros for the embedding, the tokens of a picture of the mean colour, the latents of a grey one."""
+        """Zeros for the embedding, the tokens of an image of the mean colour, the latents of a grey one."""
         grey = np.full((1, SIDE, SIDE, 3), 128, np.uint8)
         return {
             "embedding": np.zeros(frozen.recogniser.dimension, np.float32),
@@ -131,13 +131,13 @@ class GroupPortrait(Method):
 
     @classmethod
     def render_control(cls, head: Head, people: Sequence[HeadPose], size: tuple[int, int]) -> Pixels:
-        """Normals, PNCC and the number of the person of everybody on one canvas; who is larger is in front."""
-        canvas = np.zeros((*size, cls.control_channels), np.uint8)
+        """Normals, PNCC and the number of the person of everybody on one control image; who is larger is in front."""
+        control = np.zeros((*size, cls.control_channels), np.uint8)
         drawn, instances = draw_people(head, people, size)
         for number, (person, buffers) in enumerate(zip(people, drawn, strict=True)):
-            canvas[instances == number, :-1] = _maps(head, person, buffers)[instances == number]
-        canvas[..., -1] = as_channel(instances)
-        return canvas
+            control[instances == number, :-1] = _maps(head, person, buffers)[instances == number]
+        control[..., -1] = as_channel(instances)
+        return control
 
     def prepare(self, frozen: FrozenEncoders) -> None:
         """Recogniser A in torch, where the loss is in pixels."""
@@ -146,7 +146,7 @@ class GroupPortrait(Method):
             self._judge = judge.forward  # no module of this one: its weights are not among those that are saved
 
     def phases(self) -> tuple[Phase, ...]:
-        """LatentID, then pictures of one person, then all pictures.
+        """LatentID, then images of one person, then all images.
 
         Where nothing reads LatentID it is distilled all the same: an ablation's generator has the full form's budget.
         """
@@ -163,7 +163,7 @@ class GroupPortrait(Method):
         )
 
     def condition(self, batch: Batch) -> Condition:
-        """ID tokens of every person, where they are, and the canvas."""
+        """ID tokens of every person, where they are, and the control image."""
         tokens = minus_null(batch.people, self.null_features, self._embed)
         masks = None
         if batch.control_image is not None and self.settings.confined:
@@ -211,18 +211,18 @@ class GroupPortrait(Method):
 
     def _distillation(self, given: NoisyBatch) -> Tensor:
         """1 - cos to recogniser A, over the faces of photos and of references, with noise on their latents."""
-        places, people = given.batch.places, given.batch.people
-        assert places is not None
+        layout, people = given.batch.layout, given.batch.people
+        assert layout is not None
         embeddings = people.features["embedding"]
         known = people.given & (embeddings.abs().sum(-1) > 0)  # a dropped reference shows nobody
-        photos = aligned(_noised(given.latents), places.landmarks, LATENT_SIDE)[people.present]
+        photos = aligned(_noised(given.latents), layout.landmarks, LATENT_SIDE)[people.present]
         faces = torch.cat([photos, _noised(people.features["latents"][known])])
         wanted = torch.cat([given.embeddings[people.present], embeddings[known]])
         return (1 - F.cosine_similarity(self.latent_id(faces).float(), wanted)).mean()
 
     def _identity(self, step: ModelOutput) -> Tensor:
         """1 - cos between the people in the predicted clean latents and their references."""
-        assert step.batch.places is not None
+        assert step.batch.layout is not None
         features = step.batch.people.features["embedding"]  # (B, N, J, D)
         wanted = (features * step.batch.people.given.unsqueeze(-1)).sum(2)
         # Where references were dropped there is nobody to be like.
@@ -234,8 +234,8 @@ class GroupPortrait(Method):
 
     def _judged(self, step: ModelOutput) -> Tensor:
         """Embeddings (B, N, D) of the people in the predicted clean latents."""
-        assert step.batch.places is not None
-        clean, landmarks = step.clean(), step.batch.places.landmarks
+        assert step.batch.layout is not None
+        clean, landmarks = step.clean(), step.batch.layout.landmarks
         if self.settings.judge == "pixel":
             faces, judge = aligned(step.backbone.pixels(clean), landmarks, SIDE), self._judge
         else:

@@ -45,7 +45,7 @@ class MaskAttention(AttentionLayer):
             for part, states in ((attn.to_q, hidden), (attn.to_k, context), (attn.to_v, context))
         )
         faces: IdCondition = self.attention_state.faces
-        # Attention is confined in drawing only; in training the mask loss teaches where to look.
+        # Attention is confined in sampling only; in training the mask loss teaches where to look.
         everywhere = faces.readable.flatten(1, 2)
         readable = everywhere if self.training else faces.readable_at(self.attention_state.grid(hidden.shape[1]))
         people, shares = self.branch(query, faces, token_bias(readable, hidden.dtype))

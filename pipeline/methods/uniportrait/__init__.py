@@ -3,9 +3,9 @@
 He et al., ICCV 2025, arXiv 2408.05939. Per person, two branches of frozen features, intrinsic (the recogniser's last
 map before its head) and face structure (the recogniser's shallow maps and the image encoder's patch tokens), are read
 by a Q-Former into ID tokens (section 3.2); decoupled cross-attention with low-rank changes of every attention brings
-them into the UNet; in pictures of several people a router in every cross-attention layer gives each position one
-person (section 3.3, equations 4 to 6). Stage I trains on pictures of one person, stage II the router and a second
-low-rank set on pictures of several.
+them into the UNet; in images of several people a router in every cross-attention layer gives each position one
+person (section 3.3, equations 4 to 6). Stage I trains on images of one person, stage II the router and a second
+low-rank set on images of several.
 
 Sizes follow the backbone and the encoders, so that SD 1.5 gets the published ones: width is the UNet's text width, the
 Q-Former has a layer per 128 of it (6 for 768; at least 2), a low rank is at most two fifths of a layer's width (128 for
@@ -34,8 +34,8 @@ Deviations, and choices where the paper is silent:
   would weigh layers by their resolution. A face has some hundred positions, hence a lambda of 10 for a mean where the
   paper has 0.1 for a sum.
 - A layer's router adds to the evidence of the layers before it, brought to its resolution, and a person's evidence is
-  relative to its mean over the picture: everybody is somewhere, but nobody everywhere. Routers that each decide alone
-  (variant `lone_routers`, the published form) disagree: after 4,000 pictures of several people the layers' positions
+  relative to its mean over the image: everybody is somewhere, but nobody everywhere. Routers that each decide alone
+  (variant `lone_routers`, the published form) disagree: after 4,000 images of several people the layers' positions
   were right in 58 to 84 of 100 cases at t = 300, 74 to 94 with the evidence of the layers before, not yet relative to
   the mean (reports/decisions/methods-and-training.md).
 - Prompts are dropped as well (the paper drops faces only), which guidance needs for a joint unconditional branch.
@@ -152,11 +152,11 @@ class UniPortrait(Method):
         return self.identity(embedding, features["intrinsic"], features["structure"], keep, beta)
 
     def loss(self, step: ModelOutput) -> dict[str, Tensor]:
-        """L_diff, and L_route in pictures of several people (equation 6)."""
+        """L_diff, and L_route in images of several people (equation 6)."""
         terms = super().loss(step)
         if step.maps:
-            assert step.batch.places is not None
-            boxes, present = step.batch.places.boxes, step.batch.people.present
+            assert step.batch.layout is not None
+            boxes, present = step.batch.layout.boxes, step.batch.people.present
             losses = [
                 routing_loss(soft, box_masks(boxes, self.attention_state.grid(soft.shape[-1])), present)
                 for soft in step.maps

@@ -32,7 +32,7 @@ class Router(nn.Module):
 def gather(logits: Tensor, before: Tensor | None, people: int) -> Tensor:
     """A layer's evidence (B, S, h, w) with that of the layers before it, (B, S, h', w'), S slots of which N are people.
 
-    A person's evidence is relative to its mean over the picture: a key that fits everything says nothing about where
+    A person's evidence is relative to its mean over the image: a key that fits everything says nothing about where
     the person is, and would give both faces of a pair to one. That of the background is kept as it is.
     """
     if before is not None:
@@ -58,7 +58,7 @@ def allot(logits: Tensor, noise: bool) -> Tensor:
     """One-hot allotment (B, N, L) of positions to people, with the gradient of the soft one (straight-through).
 
     In training the logits carry Gumbel noise, so that an allotment is a sample of the soft map (Jang et al., arXiv
-    1611.01144); in drawing the most likely person gets the position.
+    1611.01144); in sampling the most likely person gets the position.
     """
     if noise:
         uniform = torch.rand_like(logits).clamp(1e-9, 1 - 1e-7)

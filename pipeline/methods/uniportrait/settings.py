@@ -18,8 +18,8 @@ class Settings:
     path_drop: float = 0.33  # share of training faces without the structure branch
     token_drop: float = 0.33  # share of training faces whose structure tokens are thinned
     token_keep: float = 0.5  # probability that a token stays when they are thinned
-    structure_scale: float = 1.0  # beta in drawing; lower follows the prompt more freely
-    face_scale: float = 1.0  # of the ID branch in drawing
+    structure_scale: float = 1.0  # beta in sampling; lower follows the prompt more freely
+    face_scale: float = 1.0  # of the ID branch in sampling
     route_weight: float = 10.0  # lambda
     gathered: bool = True  # routers add to the evidence of the layers before them
     background: bool = False  # a slot of the router for positions of nobody
