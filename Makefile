@@ -22,9 +22,10 @@ setup:
 demo: setup
 	@$(BIN)/likeness demo
 
-# One process for every core; the tests of a file stay together, so that what they share is made once.
+# One process for every core; the tests of a file stay together, so that what they share is made once. Long files are
+# started first (tests/conftest.py): the order of their names would leave one process alone with them at the end.
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The whole flow on a tiny world: twice, with every stage killed, and as a job on a Ray started by hand.
 test-flow: setup

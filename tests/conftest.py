@@ -19,6 +19,11 @@ pytest_plugins = ["tests.crowd", "tests.tiny_training"]
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: of several processes none is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def _is_local(address: Any) -> bool:
     if not isinstance(address, tuple):  # a Unix socket
         return True

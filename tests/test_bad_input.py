@@ -13,6 +13,8 @@ from pipeline import images, records, settings, shards
 from tests.conftest import ROOT
 from tests.test_flow import make_project
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:

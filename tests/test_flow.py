@@ -18,10 +18,12 @@ import yaml
 from pipeline import settings
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.long
+
 TINY = {
     "world": {"people": 24, "portraits_per_person": 5, "groups": 16, "circle": 6, "photos_per_shard": 40},
     "crawl": {"photos_per_shard": 50},
-    "samples": {"test_share": 0.5, "validation_share": 0.0},
+    "samples": {"test_share": 0.5, "validation_share": 0.0, "cases": [6, 4, 2], "seeds": 1},
     "train": {"images": 64, "batch": 16, "preview_images": 1},
     "generate": {"steps": 2},
     "report": {"draws": 100, "gallery_cases": 2},

@@ -1,5 +1,7 @@
 """Tiny models and data for the tests of training, made once."""
 
+import functools
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from pipeline.shards import training_shards
 from pipeline.training import features, latents, tasks
 from pipeline.training.plan import TrainingPlan
 from tests import tiny_models
+
+_SHARED = tempfile.TemporaryDirectory(prefix="tiny-training-")  # removed when the process ends
 
 
 @pytest.fixture(scope="session", params=["sd", "sdxl"])
@@ -23,15 +27,23 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return tiny_models.models(tmp_path_factory.mktemp("models"))
 
 
-def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
-    """A plan for some steps on tiny samples below `folder`, with the cache filled."""
-    samples = tiny_models.samples(folder / "samples")
-    files, kept = training_shards(samples), folder / "cache"
+@functools.cache
+def _shared(models: Models, name: str) -> tuple[Path, Path, tuple[str, ...], tuple[str, ...]]:
+    """Tiny samples, a filled cache and its keys: no training changes them, so that a process makes them once."""
+    folder = Path(tempfile.mkdtemp(dir=_SHARED.name))
+    samples, kept = tiny_models.samples(folder / "samples"), folder / "cache"
+    files = training_shards(samples)
     photos, faces = tasks.latent_tasks(files, models), tasks.feature_tasks(files, models, name)
     for task in photos:
         latents.LatentWorker(models, kept)(task)
     for task in faces:
         features.FeatureWorker(models, name, kept)(task)
+    return samples, kept, tuple(task.key for task in photos), tuple(task.key for task in faces)
+
+
+def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
+    """A plan for some steps on tiny samples, with the cache filled, whose weights go below `folder`."""
+    samples, kept, photos, faces = _shared(models, name)
     values = {
         "images": 160,
         "batch": 4,
@@ -42,8 +54,8 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
         "close_ups": 0.5,
         "half": False,
         "checkpoint_seconds": 0.0,
-        "preview_images": 1,
+        "preview_images": 0,
         "seed": 0,
     }
-    keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
-    return TrainingPlan(name, models, TrainSettings(**{**values, **changes}), samples, *keys, kept, folder / "out")
+    train = TrainSettings(**{**values, **changes})
+    return TrainingPlan(name, models, train, samples, photos, faces, kept, folder / "out")

@@ -108,7 +108,7 @@ class Trainer:
                 logger.add(terms, before + (step + 1) * batch)
                 if self._checkpoint_due(step + 1):
                     self._save(number, step + 1, optimiser)
-                if self.ranks.rank == 0 and preview_due(step, steps):
+                if self.ranks.rank == 0 and self.plan.train.preview_images and preview_due(step, steps):
                     logger.show(self._preview(phase, eligible))
         self.last = logger.last()
         self._optimiser_state = {}

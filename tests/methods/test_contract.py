@@ -31,6 +31,8 @@ from pipeline.weights import checkpoint
 from tests import tiny_models
 from tests.tiny_training import make_plan
 
+pytestmark = pytest.mark.long
+
 NAMES = plugins.names("methods")
 # Who brings people in as such, not as words of the caption, can be told where each of them is to be.
 PLACING = [name for name in NAMES if contract.method_class(name).placing is not Placing.NOTHING]
@@ -318,7 +320,7 @@ def test_its_layers_learn_from_the_first_step(name: str, models: Models, tmp_pat
 
 def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> dict[StepKey, list[object]]:
     """Photos, noise, times and number of references of every step of a whole training, by the step's key."""
-    trainer = loop.Trainer(make_plan(folder / name, models, name, images=80, preview_images=0), SINGLE_PROCESS)
+    trainer = loop.Trainer(make_plan(folder / name, models, name, images=80), SINGLE_PROCESS)
     found: dict[StepKey, list[object]] = {}
 
     def look(phase: contract.Phase, key: StepKey, photos: list[int], gradients: object) -> dict[str, float]:
@@ -328,7 +330,6 @@ def shown(name: str, folder: Path, models: Models, monkeypatch: pytest.MonkeyPat
         return {"diffusion": 1.0}
 
     monkeypatch.setattr(trainer, "_step", look)
-    monkeypatch.setattr(loop, "preview_due", lambda step, steps: False)
     for number, phase in enumerate(trainer.phases):
         trainer.run(number, phase, 0)
     return found

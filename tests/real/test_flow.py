@@ -15,7 +15,7 @@ from pipeline.head.model import save_head
 from tests.conftest import ROOT
 from tests.real.labels import agreement, labelled
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 PHOTOS, PER_PERSON = 300, 5
 STAGES = ("world", "crawl", "faces", "identities", "shapes", "samples")

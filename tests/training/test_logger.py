@@ -54,10 +54,17 @@ def test_other_ranks_write_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_training_shows_loss_terms_throughput_and_pictures(tmp_path: Path, models: Models) -> None:
-    plan = make_plan(tmp_path, models, images=400)
+    plan = make_plan(tmp_path, models, images=400, preview_images=2)
     loop.fit(plan)
     live = plan.out / "live"
     plots = {path.relative_to(live / "plots" / "metrics").as_posix() for path in live.rglob("*.tsv")}
     assert {"loss/diffusion.tsv", "loss/routing.tsv", "images_per_second.tsv"} <= plots
     with Image.open(live / "plots" / "images" / "preview.png") as picture:
-        assert min(picture.size) >= 64
+        assert picture.size == (2 * 128, 64)  # of two people each, in the last phase
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_training_without_previews_draws_none(tmp_path: Path, models: Models) -> None:
+    plan = make_plan(tmp_path, models, images=16, preview_images=0)
+    loop.fit(plan)
+    assert not list((plan.out / "live").rglob("*.png"))

@@ -22,6 +22,8 @@ from pipeline.training.randomness import StepKey
 from pipeline.weights.checkpoint import CARD, WEIGHTS, Checkpoint
 from tests.tiny_training import make_plan
 
+pytestmark = pytest.mark.long
+
 
 def test_previews_come_at_every_quarter() -> None:
     assert [step for step in range(8) if loop.preview_due(step, 8)] == [1, 3, 5, 7]
