@@ -8,9 +8,9 @@ anything again. Modules in GROUND do not count either.
 `python -m pipeline.code STAGE` prints, from the same imports, the code among the `deps` of a stage in dvc.yaml.
 """
 
+import argparse
 import ast
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -186,7 +186,10 @@ def _room(module: str) -> str:
 
 def main() -> None:
     """Print the code that the stages named on the command line run, as a list for dvc.yaml."""
-    for stage in sys.argv[1:]:
+    known = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("stages", nargs="+", choices=known, metavar="STAGE", help=", ".join(known))
+    for stage in parser.parse_args().stages:
         print(f"{stage}:\n" + "\n".join(f"      - {path}" for path in dependencies(stage)))
 
 

@@ -152,3 +152,15 @@ def test_the_real_workers_count_what_they_use() -> None:
     assert not any(
         name.startswith(("pipeline.report", "pipeline.world")) for name in closure("pipeline.generate.worker")
     )
+
+
+def test_the_command_prints_a_stages_rooms_and_answers_a_misspelt_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pipeline.code", "identities"])
+    code.main()
+    assert capsys.readouterr().out.splitlines()[:2] == ["identities:", "      - pipeline/identities"]
+    monkeypatch.setattr("sys.argv", ["pipeline.code", "identites"])
+    with pytest.raises(SystemExit, match="2"):
+        code.main()
+    assert "invalid choice: 'identites'" in capsys.readouterr().err
