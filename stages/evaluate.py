@@ -2,7 +2,7 @@
 
 python -m stages.evaluate                        everything in data/images that was drawn for data/samples/_cases.json
 python -m stages.evaluate uniportrait            one method
-python -m stages.evaluate --folder DIR --name X  images made elsewhere, files named <case_id>.png; missing files
+python -m stages.evaluate --images DIR --name X  images made elsewhere, files named <case_id>.png; missing files
                                                  are failures. They are kept in data/images/X and scored.
 """
 
@@ -24,9 +24,9 @@ def arguments(parser: ArgumentParser) -> None:
     from pipeline.benchmark.cases import PROTOCOLS
 
     parser.add_argument("methods", nargs="*", help="folders of data/images; all of them by default")
-    parser.add_argument("--folder", type=Path, help="a folder of images made elsewhere")
-    parser.add_argument("--name", help="what tables call --folder: letters, digits, _ and -")
-    parser.add_argument("--protocol", choices=PROTOCOLS, help="what --folder was made under; by default free")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="a folder of images made elsewhere")
+    parser.add_argument("--name", help="what tables call them: letters, digits, _ and -")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="what they were made under; by default free")
 
 
 def stage(settings: "Settings", asked: Namespace) -> None:
@@ -47,7 +47,9 @@ def stage(settings: "Settings", asked: Namespace) -> None:
     wanted = [runner.Wanted(SCORES / name, tasks.SCORE_KINDS, todo) for name, todo in scored.items()]
     runner.make("evaluate", wanted, partial(ScoreWorker, settings, str(SAMPLES), str(SCORES)))
     for name in names:
-        runner.finish(SCORES / name, summary.of(SCORES / name), "{images} images scored in {folder}")
+        runner.finish(
+            SCORES / name, summary.of(SCORES / name), "{images} cases scored in {folder}, {missing_faces} faces missing"
+        )
 
 
 if __name__ == "__main__":

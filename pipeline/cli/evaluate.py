@@ -23,6 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(asked: argparse.Namespace) -> None:
     """Hand over to the stage, which checks what goes with what."""
-    given = {"--folder": asked.images, "--name": asked.name, "--protocol": asked.protocol}
+    given = {"--images": asked.images, "--name": asked.name, "--protocol": asked.protocol}
     options = [word for option, value in given.items() if value is not None for word in (option, str(value))]
     project.run_stage("evaluate", [*asked.methods, *options])

@@ -1,5 +1,7 @@
 """A plain folder of images made elsewhere, brought to the form in which every method's images are stored."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,19 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 NO_FILE = "no_file"
 
 
-def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path) -> int:
+def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path) -> str:
     """Write data/images/<name> from files named <case_id>.png.
 
-    A case without a readable file of the case's size is a failure. Returns the number of files that were found.
+    A case without a readable file of the case's size is a failure. Returns a line that counts both, and names files
+    that are named after no case.
 
     Raises:
         MissingInput: none of the files is named after a case.
     """
     head = {"protocol": protocol, "method": name, "benchmark": asked.hash}
-    rows = [head | _row(folder, case) for case in asked.cases]
-    found = sum(row["reject"] != NO_FILE for row in rows)
-    if not found:
+    files = _files(folder)
+    rows = [head | _row(files.get(case.case_id), case) for case in asked.cases]
+    if all(row["reject"] == NO_FILE for row in rows):
         raise MissingInput(
             f"no image of the benchmark in {folder}: files must be named after the cases of data/samples/_cases.json, "
             f"like {asked.cases[0].case_id}.png"
@@ -35,7 +38,29 @@ def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path)
     kept = [task, *_of_another_protocol(out / name, protocol, asked.hash)]
     shards.write(shards.path_of(out / name, "images", task.key), table, records.IMAGES)
     shards.remove_stale(out / name, "images", kept)
-    return found
+    return _counted(folder, rows, [path.name for stem, path in files.items() if stem not in {*_ids(asked)}])
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their names without an ending, which may be in capitals; of several PNG comes first."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
+    last_is_kept = sorted(found, key=lambda path: SUFFIXES.index(path.suffix.lower()), reverse=True)
+    return {path.stem: path for path in last_is_kept}
+
+
+def _ids(asked: Benchmark) -> Iterator[str]:
+    return (case.case_id for case in asked.cases)
+
+
+def _counted(folder: Path, rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> str:
+    """How many cases have their image, why the others have none, and which files are no case's."""
+    faults = Counter(row["reject"].partition(":")[0] for row in rows if row["reject"])
+    said = [f"{len(rows) - faults.total()} of {len(rows)} cases have their image in {folder}"]
+    said += [f"failures: {', '.join(f'{fault} {count}' for fault, count in sorted(faults.items()))}"] if faults else []
+    said += (
+        [f"named after no case: {', '.join(sorted(others)[:5])}{' ...' if len(others) > 5 else ''}"] if others else []
+    )
+    return "; ".join(said)
 
 
 def _of_another_protocol(folder: Path, protocol: str, benchmark: str) -> list[shards.Task]:
@@ -48,11 +73,9 @@ def _of_another_protocol(folder: Path, protocol: str, benchmark: str) -> list[sh
     ]
 
 
-def _row(folder: Path, case: Case) -> dict[str, Any]:
-    paths = [folder / f"{case.case_id}{suffix}" for suffix in SUFFIXES]
-    path = next((path for path in paths if path.is_file()), paths[0])
+def _row(path: Path | None, case: Case) -> dict[str, Any]:
     row = {"case_id": case.case_id, "width": 0, "height": 0, "image": None}
-    if not path.is_file():
+    if path is None:
         return {**row, "reject": NO_FILE}
     try:
         pixels = decode(path.read_bytes())

@@ -27,28 +27,28 @@ class Request:
     """
 
     methods: Sequence[str] = ()
-    folder: Path | None = None
+    images: Path | None = None
     name: str | None = None
     protocol: str | None = None
 
     def __post_init__(self) -> None:
-        if self.folder and self.methods:
-            raise SettingsError(f"--folder is scored alone, found {' '.join(self.methods)} beside it")
-        if not self.folder and (self.name or self.protocol):
-            raise SettingsError("--name and --protocol are those of a --folder, found none")
+        if self.images and self.methods:
+            raise SettingsError(f"--images is scored alone, found {' '.join(self.methods)} beside it")
+        if not self.images and (self.name or self.protocol):
+            raise SettingsError("--name and --protocol are those of --images DIR, found none")
 
 
 def names(asked: Request, samples: Path, images: Path, scores: Path) -> Sequence[str]:
     """The names to score; a plain folder is taken in first, scores without images are forgotten.
 
     Raises:
-        SettingsError: --folder without a plain name of its own.
+        SettingsError: --images without a plain name of its own.
         MissingInput: a name has no images of this benchmark.
     """
     cases = benchmark.load_cases(samples / benchmark.CASES_FILE)
-    if asked.folder:
-        name = _checked(asked.name or "")
-        plain.take_in(asked.folder, name, asked.protocol or benchmark.PROTOCOLS[0], cases, images)
+    if asked.images:
+        name = _checked(asked.name)
+        print(plain.take_in(asked.images, name, asked.protocol or benchmark.PROTOCOLS[0], cases, images))
         return [name]
     faults = {path.name: tasks.fault(path, cases) for path in sorted(images.glob("*")) if path.is_dir()}
     known = [name for name, fault in faults.items() if fault is None]
@@ -65,13 +65,17 @@ def names(asked: Request, samples: Path, images: Path, scores: Path) -> Sequence
     return asked.methods or known
 
 
-def _checked(name: str) -> str:
+def _checked(name: str | None) -> str:
     """Refuse what is no file name, and names of which any run has images or rows: theirs would be counted twice."""
+    if name is None:
+        raise SettingsError("--images needs --name, what tables are to call these images: give one, like --name mine")
+    if not NAME.fullmatch(name):
+        raise SettingsError(f"--name {name!r} is no name for tables: letters, digits, _ and - were expected")
     taken = (*plugins.names("methods"), *BOUNDS, SHUFFLED, tasks.REAL)
-    if not NAME.fullmatch(name) or name.partition("-")[0] in taken:
+    if (first := name.partition("-")[0]) in taken:
         raise SettingsError(
-            f"--folder needs --name, what tables are to call these images: letters, digits, _ and -, the part before "
-            f"the first - none of {', '.join(taken)}; found {name or 'none'!r}"
+            f"--name {name!r} is taken: the part before the first - may be none of {', '.join(taken)}; "
+            f"call it other_{first}, say"
         )
     return name
 

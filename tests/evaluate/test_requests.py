@@ -31,9 +31,9 @@ def drawn(folder: Path, asked: str = ASKED.hash, protocol: str = "free", cases: 
     shards.write(folder / f"images/{protocol}.parquet", rows, records.IMAGES)
 
 
-def wanted(images: Path, *methods: str, **asked: Any) -> list[str]:
-    root = images.parent
-    return list(names(Request(methods, **asked), root / "samples", images, root / "scores"))
+def wanted(folder: Path, *methods: str, **asked: Any) -> list[str]:
+    root = folder.parent
+    return list(names(Request(methods, **asked), root / "samples", folder, root / "scores"))
 
 
 def test_everything_is_scored_by_default(images: Path) -> None:
@@ -103,24 +103,24 @@ def one_image(folder: Path) -> Path:
 def test_a_folder_needs_a_plain_name_of_its_own(images: Path, tmp_path: Path, name: str | None) -> None:
     """group_portrait and other_photo are no names of this run, but of another profile's."""
     with pytest.raises(SettingsError, match="--name"):
-        wanted(images, folder=one_image(tmp_path / "made"), name=name)
+        wanted(images, images=one_image(tmp_path / "made"), name=name)
     assert not images.exists()
 
 
 def test_a_folder_taken_in_for_other_cases_is_not_mixed(images: Path, tmp_path: Path) -> None:
     drawn(images / "theirs", "another", protocol="layout")
-    wanted(images, folder=one_image(tmp_path / "made"), name="theirs")
+    wanted(images, images=one_image(tmp_path / "made"), name="theirs")
     assert {row["protocol"] for row in shards.read_all(images / "theirs", "images").to_pylist()} == {"free"}
-    wanted(images, folder=tmp_path / "made", name="theirs", protocol="layout")
+    wanted(images, images=tmp_path / "made", name="theirs", protocol="layout")
     assert wanted(images, "theirs") == ["theirs"]
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ({"methods": ["uniportrait"], "folder": Path("x"), "name": "theirs"}, "found uniportrait beside it"),
-        ({"name": "theirs"}, "those of a --folder"),
-        ({"methods": ["uniportrait"], "protocol": "layout"}, "those of a --folder"),
+        ({"methods": ["uniportrait"], "images": Path("x"), "name": "theirs"}, "found uniportrait beside it"),
+        ({"name": "theirs"}, "those of --images"),
+        ({"methods": ["uniportrait"], "protocol": "layout"}, "those of --images"),
     ],
 )
 def test_words_that_do_not_go_together(words: dict[str, Any], complaint: str) -> None:
@@ -130,5 +130,5 @@ def test_words_that_do_not_go_together(words: dict[str, Any], complaint: str) ->
 
 @pytest.mark.parametrize("name", ["theirs", "Their-2nd_try", "unreal", "2024"])
 def test_a_folder_with_a_name_is_taken_in(images: Path, tmp_path: Path, name: str) -> None:
-    assert wanted(images, folder=one_image(tmp_path / "made"), name=name) == [name]
+    assert wanted(images, images=one_image(tmp_path / "made"), name=name) == [name]
     assert [path.name for path in images.iterdir()] == [name]

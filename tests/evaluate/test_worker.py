@@ -17,7 +17,7 @@ from pipeline.evaluate import folder, summary, tasks
 from pipeline.evaluate.casts import Gallery
 from pipeline.evaluate.observe import ScoredDetections
 from pipeline.evaluate.real import RealWorker
-from pipeline.evaluate.worker import Observation, ScoreWorker, evidence
+from pipeline.evaluate.worker import Observation, ScoreWorker, _faces, evidence
 from pipeline.head.model import load_head
 from tests import tiny_models, toy_pack
 from tests.benchmark import fairness_data
@@ -250,11 +250,16 @@ def test_summaries(data: Path) -> None:
 
 def test_images_made_elsewhere_take_the_same_road(data: Path, params: settings.Settings, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
-    file = tmp_path / "theirs" / f"{CASES[0].case_id}.png"
+    file = tmp_path / "theirs" / f"{CASES[0].case_id}.PNG"
     file.write_bytes(images.encode_png(picture({LEFT: BLUE["a"], RIGHT: BLUE["b"]}, seed=9)))
     (tmp_path / "theirs" / f"{CASES[1].case_id}.png").write_bytes(b"no image")
     (tmp_path / "theirs" / f"{CASES[2].case_id}.png").write_bytes(images.encode_png(np.zeros((8, 8, 3), np.uint8)))
-    assert folder.take_in(tmp_path / "theirs", "theirs", "layout", ASKED, data / "images") == 3
+    (tmp_path / "theirs" / "notes.PNG").write_bytes(b"of no case")
+    said = folder.take_in(tmp_path / "theirs", "theirs", "layout", ASKED, data / "images")
+    assert said == (
+        f"1 of 3 cases have their image in {tmp_path / 'theirs'}; failures: bad_image 1, size 1; "
+        "named after no case: notes.PNG"
+    )
     rejects = shards.read_all(data / "images" / "theirs", "images")["reject"].to_pylist()
     assert rejects[0] is None
     assert rejects[1].startswith("bad_image")
@@ -287,3 +292,5 @@ def test_faces_are_matched_by_references_and_never_by_what_they_are_scored_again
     asked = evidence(Observation(True, detected, None, None, None), people, Gallery({}, SCALES, {}, {}))
     assert asked.matched.tolist() == [0, 1]
     assert asked.to_held_out("b")[[0, 1], asked.matched].tolist() == pytest.approx([0.0, 0.0])
+    # Whose face it is follows from references, the number beside it in the report from held-out photographs.
+    assert [face["similarity"] for face in _faces(detected, asked)] == pytest.approx([0.0, 0.0])
