@@ -92,7 +92,7 @@ def test_what_stands_in_params_wins_over_the_profile(project: Path) -> None:
         "# methods: ['instantid'], in profile heart ['uniportrait', 'hifi_portrait', 'group_portrait']\n"
         "# train.images: 1000, in profile heart 40000\n"
     )
-    assert use(project, "world") == ["methods: ['instantid']", "train.images: 1000"]
+    assert use(project, "world") == ["methods: ['instantid'] is now ['uniportrait']", "train.images: 1000 is now 20000"]
 
 
 def test_a_profile_that_was_changed_or_only_named_is_refused(project: Path) -> None:

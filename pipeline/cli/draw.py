@@ -17,7 +17,6 @@ for stands in their card.json. Draw nobody without their consent.
 """
 
 import argparse
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,8 +87,7 @@ def call(asked: argparse.Namespace) -> None:
     plugins.check("methods", asked.method.partition("-")[0])
     seeds, weights = range(asked.seed, asked.seed + asked.images), asked.weights or WEIGHTS / asked.method
     files, scales, styles = names(asked.out, seeds), scales_of(asked.scale), loras(asked.lora)
-    # after all that can be said without torch; a user cannot mend what insightface still calls of scikit-image
-    warnings.filterwarnings("ignore", ".*estimate.*is deprecated", FutureWarning)
+    # after all that can be said without torch
     from pipeline import method as contract
     from pipeline.inference import Portrait
     from pipeline.shards import replacing

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(asked: argparse.Namespace) -> None:
-    """Choose it, say which own settings that drops, and look whether its settings can be."""
-    for dropped in settings.use(asked.profile):
-        print(f"dropped: {dropped}")
+    """Choose it, say which own settings that changes, and look whether its settings can be."""
+    for changed in settings.use(asked.profile):
+        print(changed)
     print(f"the profile in force: {settings.load().profile}")

@@ -6,6 +6,7 @@ form that gradients flow through. Crops are RGB uint8 (N, 112, 112, 3), aligned 
 """
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ RESOLUTIONS = (56, 28, 14, 7)
 WEIGHTS = "recogniser.safetensors"
 BATCH = 64
 ACTIVATIONS = ("Relu", "PRelu", "LeakyRelu")
+
+# insightface calls what scikit-image is to drop (which is why its version is bounded): nothing that a user can mend.
+warnings.filterwarnings("ignore", ".*estimate.*is deprecated", FutureWarning)
 
 Crops = NDArray[np.uint8]  # (N, 112, 112, 3)
 Floats = NDArray[np.float32]

@@ -17,7 +17,7 @@ def main() -> None:
         return
     if len(words) == 2 and words[0] == "use":
         for line in use(words[1]):
-            print(f"dropped: {line}", file=sys.stderr)
+            print(line, file=sys.stderr)
     elif words:
         sys.exit(__doc__)
     print(describe(), end="")

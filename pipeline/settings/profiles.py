@@ -34,13 +34,14 @@ def use(profile: str, params: Path = PARAMS, profiles: Path = PROFILES) -> list[
     """Put a profile in force: write params.yaml from it.
 
     Returns:
-        A line for every setting of params.yaml that was not the former profile's, and is gone now.
+        A line for every setting of params.yaml that was not the former profile's and is another one now.
 
     Raises:
         SettingsError: there is no such profile, the message names the closest one; or it has an unknown setting.
     """
     values = resolve(profile, profiles)
-    lost = [f"{name}: {ours}" for name, (ours, _) in own(params, profiles).items()] if params.exists() else []
+    new, former = dict(_leaves(values)), own(params, profiles) if params.exists() else {}
+    lost = [f"{name}: {ours} is now {new.get(name)}" for name, (ours, _) in former.items() if new.get(name) != ours]
     temporary = params.with_name(f".{params.name}.writing")
     temporary.write_text(written(profile, values))
     os.replace(temporary, params)

@@ -14,75 +14,10 @@ from pipeline.report.build import build
 from pipeline.settings import Models
 from tests.methods.test_contract import train_and_draw
 from tests.report import fake_run
+from tests.test_docs import FENCED
 
 ROOT = Path(__file__).parents[2]
-SOURCE = '''"""Throw-away: ID tokens of the recogniser's embedding alone, and a loss that keeps them small."""
-
-from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-from torch import nn
-
-from pipeline.backbone.batch import Condition
-from pipeline.backbone.decoupled import DecoupledAttention, IdCondition
-from pipeline.backbone.inject import attention_layers, attention_modules
-from pipeline.backbone.tokens import EmbeddingTokens, mean_over_references, minus_null
-from pipeline.method import Claim, Method, Phase, Placing
-
-
-@dataclass(frozen=True)
-class Settings:
-    tokens: int = 4
-    small: float = 0.01
-
-
-VARIANTS = {"": Settings(), "large": Settings(small=0.0)}
-
-
-class ThrowAway(Method):
-    title: ClassVar[str] = "Throw-Away"
-    paper: ClassVar[str] = "arXiv 0000.00000"
-    reconstruction: ClassVar[bool] = True
-    needs_layout: ClassVar[bool] = True
-    placing: ClassVar[Placing] = Placing.MASKS
-
-    def __init__(self, backbone, null_features, settings):
-        super().__init__(backbone, null_features, settings)
-        found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
-        crossing = [each for each in found if each.context]
-        self.identity = EmbeddingTokens(len(null_features["embedding"]), crossing[0].context, settings.tokens)
-        self.layers = nn.ModuleDict({each.name: DecoupledAttention(each, own[each.name], 0) for each in crossing})
-
-    @classmethod
-    def encode(cls, frozen, references):
-        return {"embedding": frozen.embeddings(np.stack([each.crop for each in references]))}
-
-    @classmethod
-    def encode_null(cls, frozen):
-        return {"embedding": np.zeros(frozen.recogniser.dimension, np.float32)}
-
-    def phases(self):
-        losses = ("diffusion", "small") if self.settings.small else ("diffusion",)
-        return (Phase("single", 1.0, (1, 1), {"identity.*": 1.0, "layers.*": 0.1}, losses),)
-
-    def condition(self, batch):
-        tokens = minus_null(batch.people, self.null_features, self._embed)
-        return Condition(batch.text, IdCondition(tokens, batch.people.present, batch.masks))
-
-    def loss(self, step):
-        terms = super().loss(step)
-        if self.settings.small:
-            terms["small"] = self.settings.small * self.condition(step.batch).faces.tokens.square().mean()
-        return terms
-
-    def _embed(self, features, given):
-        return self.identity(mean_over_references(features["embedding"], given))
-
-
-METHOD = ThrowAway
-CLAIMS = {"large": (Claim(1, "sim_heldout", "a paper of nobody", "0.5 -> 0.4"),)}
-'''
+SOURCE = FENCED.search((ROOT / "docs" / "adding-a-method.md").read_text())[1]  # what the document shows works
 
 
 @pytest.fixture(params=["throw_away.py", "throw_away/__init__.py"])
