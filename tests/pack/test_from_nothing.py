@@ -56,7 +56,7 @@ def test_the_pack_is_made_from_nothing(project: Path) -> None:
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
     for said in ("Running stage", "up to date"):
         done = subprocess.run(
-            ["dvc", "repro"], cwd=project / PACK, env=environment, capture_output=True, text=True, timeout=3000
+            ["dvc", "repro"], cwd=project / PACK / "dvc", env=environment, capture_output=True, text=True, timeout=3000
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert said in done.stdout + done.stderr
