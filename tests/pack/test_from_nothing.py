@@ -37,9 +37,8 @@ def smaller(params: dict[str, Any]) -> dict[str, Any]:
 def project(tmp_path: Path) -> Path:
     """The code, with a small pack's settings and without the pack."""
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__", "models"))
-    shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     shutil.copy(ROOT / ".dvcignore", tmp_path)
-    with (tmp_path / ".dvc" / "config").open("a") as config:
+    with (tmp_path / PACK / "dvc" / ".dvc" / "config").open("a") as config:
         config.write("    no_scm = true\n")
     params = tmp_path / PACK / "params.yaml"
     params.write_text(yaml.safe_dump(smaller(yaml.safe_load(params.read_text()))))
