@@ -143,7 +143,10 @@ def similarity(judge: Recogniser, made: Sequence[Pixels | None], wanted: Sequenc
     return float((faces * right).sum() / len(made))
 
 
-def share(scores: Mapping[str, Mapping[str, float]], judge: str) -> float:
-    """Where `told` lies between `untold` (0) and what the autoencoder keeps (1), like the benchmark's `sim_share`."""
+def share(scores: Mapping[str, Mapping[str, float]], judge: str) -> float | None:
+    """Where `told` lies between `untold` (0) and what the autoencoder keeps (1), like the benchmark's `sim_share`.
+
+    None where the autoencoder keeps no more than anybody's picture has: then there is no scale to lie on.
+    """
     floor, ceiling = scores["untold"][judge], scores["kept"][judge]
-    return (scores["told"][judge] - floor) / (ceiling - floor)
+    return (scores["told"][judge] - floor) / (ceiling - floor) if ceiling > floor else None

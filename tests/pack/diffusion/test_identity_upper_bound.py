@@ -76,3 +76,8 @@ def test_the_stored_map_has_the_size_of_a_person(pack: Backbone) -> None:
     known = next(iter(identity_conditioning.coefficients(7, [0]).values()))
     method = identity_upper_bound.load_oracle(pack, load_file(backbone.PROJECTOR))
     assert method.null_features[identity_upper_bound.KNOWN].shape == torch.Size([len(known)])
+
+
+def test_there_is_no_share_where_the_autoencoder_keeps_nobody() -> None:
+    scores = {"told": {"b": 0.0}, "untold": {"b": 0.0}, "kept": {"b": 0.0}}
+    assert identity_upper_bound.share(scores, "b") is None
