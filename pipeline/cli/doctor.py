@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import licences, settings
-from pipeline.cli import environment, project
+from pipeline import settings
+from pipeline.cli import environment, fit, project
+from pipeline.cli.fit import NO, NOTE, OK, Finding
 from pipeline.errors import EXIT_CODE, LikenessError
 
-OK, NOTE, NO = "ok", "note", "NO"
-Finding = tuple[str, str, str]  # one of the three, about what, the words
 GB = 10**9
 # What the demo needs: its data, models and Ray's session; two workers of about 1.5 GB and the command itself.
 DISK, MEMORY = 3 * GB, 6 * GB
@@ -82,16 +81,14 @@ def _installed(name: str) -> bool:
 
 
 def of_settings() -> Iterator[Finding]:
-    """The profile in force, and each pretrained part that it names: whether it is there, and its licence."""
+    """The profile in force, and whether the pretrained parts that it names are there and fit."""
     try:
         chosen = settings.load()
     except LikenessError as error:
         yield NO, "settings", str(error)
         return
     yield OK, "profile", f"{chosen.profile}: {', '.join(chosen.methods)}"
-    for name, path in chosen.parts().items():
-        there = Path(path).exists()
-        yield (OK, name, f"{path} (licence: {licences.of(path)})") if there else (NO, name, f"{path} is not there")
+    yield from fit.examine(chosen)
 
 
 def of_disk() -> Finding:
