@@ -16,15 +16,33 @@ UNKNOWN = "not stated"
 SOFTWARE = {"apache-2.0", "mit", "mit-0", "bsd-2-clause", "bsd-3-clause", "isc", "zlib", "bsl-1.0", "unlicense"}
 CONTENT = {"cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "creativeml-openrail-m", "openrail++"}
 COMMERCIAL = frozenset(SOFTWARE | CONTENT)
+# dlib's face model, which settings name by a word and not by a directory.
+DLIB = "dlib"
+# What davisking/dlib-models states of the files that the package face-recognition-models holds.
+DLIB_FILES = {
+    "dlib_face_recognition_resnet_model_v1.dat": "CC0-1.0",
+    "shape_predictor_5_face_landmarks.dat": "CC0-1.0",
+    "mmod_human_face_detector.dat": "CC0-1.0",
+    "shape_predictor_68_face_landmarks.dat": "not for commercial use (trained on iBUG 300-W)",
+}
+
+
+def is_dlib(name: Path | str) -> bool:
+    """Whether a setting names dlib's face model: `dlib`, or `dlib:FOLDER` for weights that lie elsewhere."""
+    return str(name).partition(":")[0] == DLIB
 
 
 def of(path: Path | str) -> str:
     """The licence that a model directory's card.json or a head's `.npz` states, `not stated` where there is none.
 
+    dlib's face model has that of the two files that are read of it; a file of dlib's weights has its own.
+
     Raises:
         LicenceError: card.json is not a JSON object.
     """
     where = Path(path)
+    if is_dlib(path) or where.name in DLIB_FILES:
+        return "CC0-1.0" if is_dlib(path) else DLIB_FILES[where.name]
     found = _of_head(where) if where.suffix == ".npz" else _of_card(where / CARD)
     return found.strip() or UNKNOWN
 
@@ -38,7 +56,7 @@ def check(parts: Mapping[str, str]) -> None:
     Raises:
         LicenceError: naming each such part, where it lies and its licence.
     """
-    stated = {name: of(path) for name, path in parts.items() if Path(path).exists()}
+    stated = {name: of(path) for name, path in parts.items() if is_dlib(path) or Path(path).exists()}
     refused = [
         f"{name} in {parts[name]} (licence: {licence})"
         for name, licence in stated.items()

@@ -9,7 +9,7 @@ loop chooses photos.
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.benchmark.cases import Case
-from pipeline.encoders.recogniser import Recogniser
+from pipeline.encoders.judges import network_file
 from pipeline.errors import FairnessError
 from pipeline.settings import Models
 from pipeline.shards import file_fingerprint
@@ -94,7 +94,7 @@ def check_recognisers(models: Models) -> None:
         FairnessError: two directories have the same recogniser.
         MissingInput: a directory has none.
     """
-    found = {role: file_fingerprint([Recogniser(getattr(models, f"recogniser_{role}")).path]) for role in "abc"}
+    found = {role: file_fingerprint([network_file(getattr(models, f"recogniser_{role}"))]) for role in "abc"}
     for first, second in (("a", "b"), ("a", "c"), ("b", "c")):
         if found[first] == found[second]:
             raise FairnessError(

@@ -102,6 +102,11 @@ class Recogniser:
         raw = self._run(self._session, [self._session.get_outputs()[0].name], crops)[0]
         return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
 
+    def embed_faces(self, image: NDArray[np.uint8], keypoints: Floats) -> Floats:
+        """Unit-length embeddings (M, D) of the faces of an RGB image (H, W, 3) with key points (M, 5, 2)."""
+        crops = [align(image, points) for points in keypoints]
+        return self.embed(np.stack(crops) if crops else np.empty((0, SIDE, SIDE, 3), np.uint8))
+
     def inner_features(self, crops: Crops) -> dict[int, Floats]:
         """Feature maps by their height: {56: (N, C, 56, 56), ..., 7: (N, C, 7, 7)}, what each stage gives to the next.
 

@@ -1,7 +1,7 @@
 """What the scoring models see in an image: faces with boxes, embeddings of B and C, and the image-text embedding.
 
-Detector and five points come from the directory of recogniser B; every face is aligned once and both recognisers see
-the same crop. Real and generated images take exactly this road.
+Detector and five points come from the directory of recogniser B (of C where B is dlib's); both recognisers align a face
+by the same five points. Real and generated images take exactly this road.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from pipeline.encoders.image_text import ImageText
-from pipeline.encoders.recogniser import Recogniser, align, face_analysis
+from pipeline.encoders.judges import load_judge
+from pipeline.encoders.recogniser import face_analysis
 from pipeline.images import Pixels, iou, to_unit
+from pipeline.licences import is_dlib
 from pipeline.metric import ENCODERS, Floats
 from pipeline.settings import EvaluateSettings, Models
 
@@ -37,11 +39,12 @@ class FaceObserver:
     """
 
     def __init__(self, models: Models, settings: EvaluateSettings) -> None:
-        app = face_analysis(models.recogniser_b, allowed_modules=["detection"])
+        detects = models.recogniser_c if is_dlib(models.recogniser_b) else models.recogniser_b
+        app = face_analysis(detects, allowed_modules=["detection"])
         side = (settings.detector_size, settings.detector_size)
         app.prepare(ctx_id=-1, det_thresh=settings.detector_threshold, det_size=side)
         self._detector = app.det_model
-        self._recognisers = {"b": Recogniser(models.recogniser_b), "c": Recogniser(models.recogniser_c)}
+        self._recognisers = {"b": load_judge(models.recogniser_b), "c": load_judge(models.recogniser_c)}
 
     def __call__(self, image: Pixels) -> ScoredDetections:
         """The faces of an RGB image (H, W, 3)."""
@@ -67,10 +70,8 @@ class FaceObserver:
         return rows[order, :4].astype(np.float64), points, rows[order, 4].astype(np.float32)
 
     def _embed(self, image: Pixels, keypoints: Floats) -> dict[str, Floats]:
-        crops = (
-            np.stack([align(image, points) for points in keypoints]) if len(keypoints) else np.empty((0, 112, 112, 3))
-        )
-        return {name: self._recognisers[name].embed(crops.astype(np.uint8)) for name in ENCODERS}
+        points = np.asarray(keypoints, np.float32)
+        return {name: self._recognisers[name].embed_faces(image, points) for name in ENCODERS}
 
 
 class TextObserver:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline import plugins, records, shards
 from pipeline.benchmark import cases
 from pipeline.code import code_fingerprint, plugin, schema_parts
+from pipeline.encoders.judges import judge_fingerprint
 from pipeline.errors import MissingInput
 from pipeline.evaluate.worker import ScoreTask
 from pipeline.settings import Settings, parse_reference_count
@@ -24,7 +25,8 @@ def real_tasks(params: Settings, samples: Path) -> list[shards.Task]:
         MissingInput: there are no test photos, or a model directory is empty.
     """
     made_by = shards.fingerprint(
-        *(shards.directory_fingerprint(each) for each in _models(params)),
+        *(judge_fingerprint(each) for each in (params.models.recogniser_b, params.models.recogniser_c)),
+        shards.directory_fingerprint(params.models.image_text),
         params.evaluate.detector_size,
         params.evaluate.detector_threshold,
         schema_parts(records.REAL_FACES, records.FEATURES),
@@ -106,7 +108,3 @@ def _pose_parts(params: Settings) -> list[object]:
     elsewhere = params.faces.landmarks == "face_alignment"
     model = shards.directory_fingerprint(params.faces.landmark_weights if elsewhere else params.models.recogniser_a)
     return [params.faces.landmarks, model, shards.file_fingerprint([Path(params.models.head)]), params.shapes]
-
-
-def _models(params: Settings) -> list[str]:
-    return [params.models.recogniser_b, params.models.recogniser_c, params.models.image_text]

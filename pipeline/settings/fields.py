@@ -8,8 +8,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
 
+from pipeline.licences import DLIB
+
 # DVC tracks the files that settings name, and cannot track none: this file stands for it. The code sees "".
 NONE = "profiles/none"
+# Likewise for a recogniser that is no directory: the code sees "dlib".
+DLIB_FILE = "profiles/dlib"
 SEEDS = 2**32 - 1  # numpy's and torch's generators both take a seed of 32 bits
 
 
@@ -50,6 +54,13 @@ def optional_path(says: str) -> FieldInfo:
     """A file or folder, or NONE."""
     field = text(f"{says}; {NONE}: none")
     field.metadata.append(AfterValidator(lambda value: "" if value == NONE else value))
+    return field
+
+
+def recogniser(says: str) -> FieldInfo:
+    """A recogniser that scores: a FaceAnalysis directory, or dlib's face model."""
+    field = text(f"{says}: a FaceAnalysis directory, or dlib's face model: dlib (for DVC: {DLIB_FILE}), dlib:FOLDER")
+    field.metadata.append(AfterValidator(lambda value: DLIB if value == DLIB_FILE else value))
     return field
 
 

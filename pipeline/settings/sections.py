@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pipeline.settings.fields import SEEDS, Word, number, optional_path, plain, text, whole
+from pipeline.settings.fields import SEEDS, Word, number, optional_path, plain, recogniser, text, whole
 
 MANY = 10**9
 
@@ -17,8 +17,8 @@ class Models:
     recogniser_a: Annotated[
         str, text("FaceAnalysis directory that detects, finds landmarks, conditions and may supervise")
     ]
-    recogniser_b: Annotated[str, text("FaceAnalysis directory that only scores")]
-    recogniser_c: Annotated[str, text("FaceAnalysis directory that only scores")]
+    recogniser_b: Annotated[str, recogniser("only scores")]
+    recogniser_c: Annotated[str, recogniser("only scores")]
     image_text: Annotated[str, text("open_clip directory")]
     backbone: Annotated[str, text("diffusers pipeline directory")]
     head: Annotated[str, text("3D head, .npz of ours")]
