@@ -243,7 +243,7 @@ def samples(embedding: int, identity: int, expression: int) -> pa.Schema:
         ("width", pa.int32(), "pixels"),
         ("height", pa.int32(), "pixels"),
         ("caption", pa.string(), "what the page says of the photo, without addresses, telephone numbers and links"),
-        ("split", pa.string(), "train, validation or test; people and their groups are on one side"),
+        ("split", pa.string(), "train, validation or test; null where nobody is known, or people are in several"),
         ("faces", pa.list_(face_struct(embedding, identity, expression)), "the people, from left to right"),
         ("reject", pa.string(), "why the photo is no sample; null for a kept one"),
     )

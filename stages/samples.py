@@ -30,7 +30,8 @@ def stage(settings: "Settings", _: Namespace) -> None:
     runner.finish(
         FOLDER,
         summary.summarise(photos, people, benchmark),
-        "{photos} photos, {groups} of them with more than one person; benchmark: {benchmark}",
+        "{photos} photos, {groups} of them with more than one person, {given_up} given up because their people are in "
+        "several splits; benchmark: {benchmark}",
         kept="photos",
         nothing="no photo became a sample ({rejected}): look at `reject` in {folder}, in data/faces and in data/shapes",
     )

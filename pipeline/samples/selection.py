@@ -1,14 +1,14 @@
 """Which photos become samples, with which caption, on which side of the split, and why the others do not."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import shards
 from pipeline.samples import captions
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.splits import assign
+from pipeline.samples.splits import assign, crosses
 from pipeline.settings import SamplesSettings
 
 
@@ -22,7 +22,7 @@ class Photo:
     height: int
     caption: str
     identity_ids: tuple[str, ...]  # of the faces that have one, from left to right
-    split: str | None  # null where nobody in the photo has an identity
+    split: str | None  # null where nobody in the photo has an identity, and where its people are in several
     reject: str | None
 
 
@@ -30,8 +30,9 @@ def decide(data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Seq
     """Decide about every photo of data/crawl, in the crawl's order.
 
     Rejects, the first that holds: no_face; face (one that the faces stage rejected); no_identity; no_shape and shape
-    (not fitted, or badly); same_person_twice; and of the training split benchmark_prompt (the caption is a prompt of
-    the benchmark) and only_photo (a person without another photo to take a reference from).
+    (not fitted, or badly); same_person_twice; split (its people are in several); and of the training split
+    benchmark_prompt (the caption is a prompt of the benchmark) and only_photo (a person without another photo to take a
+    reference from).
     """
     photos = [photo for path in shards.paths(data / "crawl", "photos") for photo in _read(path, faces)]
     split = assign(
@@ -40,8 +41,15 @@ def decide(data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Seq
         settings.test_share,
         settings.seed,
     )
-    photos = [replace(photo, split=split.get(next(iter(photo.identity_ids), ""))) for photo in photos]
+    photos = [in_split(photo, split) for photo in photos]
     return reject_single_photo_people(without_prompts(photos, prompts))
+
+
+def in_split(photo: Photo, split: Mapping[str, str]) -> Photo:
+    """The photo in the split of its people, rejected where they are in several."""
+    if crosses(photo.identity_ids, split):
+        return replace(photo, reject=photo.reject or "split")
+    return replace(photo, split=split.get(next(iter(photo.identity_ids), "")))
 
 
 def without_prompts(photos: Iterable[Photo], prompts: Sequence[str]) -> list[Photo]:

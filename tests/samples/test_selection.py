@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.benchmark.build import read_spec
+from pipeline.benchmark.cases import Benchmark
 from pipeline.errors import MissingInput
 from pipeline.samples.faces import FaceTable
-from pipeline.samples.selection import Photo, decide
+from pipeline.samples.selection import Photo, decide, in_split
+from pipeline.samples.summary import summarise
 from pipeline.samples.tasks import tasks
 from pipeline.settings import SamplesSettings
 from tests import tiny_data
@@ -46,6 +48,22 @@ def test_no_training_caption_is_a_prompt(decided: list[Photo]) -> None:
 def test_a_circle_is_on_one_side(decided: list[Photo]) -> None:
     side = {name: photo.split for photo in decided for name in photo.identity_ids}
     assert all(side[name] == photo.split for photo in decided for name in photo.identity_ids)
+
+
+def test_a_photo_of_people_in_several_splits_is_rejected_and_counted() -> None:
+    photo = Photo("one", "shard", 8, 8, "two people", ("a", "b"), None, None)
+    photos = [
+        in_split(photo, {"a": "test", "b": "train"}),
+        in_split(replace(photo, reject="face"), {"a": "test", "b": "train"}),
+        in_split(photo, {"a": "test", "b": "test"}),
+        in_split(replace(photo, identity_ids=()), {}),
+    ]
+    assert [(each.split, each.reject) for each in photos] == [
+        (None, "split"), (None, "face"), ("test", None), (None, None),
+    ]  # fmt: skip
+    found = summarise(photos[:3], (), Benchmark("none", "", ()))
+    assert (found["given_up"], found["rejected"]) == (1, {"split": 1, "face": 1})
+    assert found["shares"] == {"people": {"test": 1.0}, "photos": {"test": 1.0}}
 
 
 def test_a_new_photo_costs_only_itself(tmp_path: Path, chosen: SamplesSettings) -> None:
