@@ -286,5 +286,5 @@ def claims(name: str) -> tuple[Claim, ...]:
 
 
 def as_tensors(features: Mapping[str, Floats]) -> dict[str, Tensor]:
-    """Features as float32 tensors."""
-    return {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in features.items()}
+    """Features as float32 tensors of their own: the cache's arrays are files that nobody may write to."""
+    return {name: torch.from_numpy(np.array(value, np.float32)) for name, value in features.items()}

@@ -37,14 +37,15 @@ def stage(settings: "Settings", asked: Namespace) -> None:
     fairness.check_recognisers(models)  # before hours are spent on what no picture may be drawn with
     samples = shards.training_shards(SAMPLES)
     photos, faces = tasks.latent_tasks(samples, models), tasks.feature_tasks(samples, models, name)
-    keys = tuple(task.key for task in photos), tuple(task.key for task in faces)
+    null = tasks.null_task(models, name)
+    keys = tuple(task.key for task in photos), tuple(task.key for task in faces), null.key
     plan = TrainingPlan(name, models, settings.train, SAMPLES, *keys, cache.FOLDER, WEIGHTS / name)
     if checkpoint.finished(plan.out, plan.fingerprint):
         print(f"{name} is trained already: {plan.out}")
         return
     for make_worker, todo, label in (
         (partial(latents.LatentWorker, models), photos, "latents and texts"),
-        (partial(features.FeatureWorker, models, name), faces, "references"),
+        (partial(features.FeatureWorker, models, name), [*faces, null], "references"),
     ):
         list(actors.map_shards(make_worker, cache.unfinished(todo), label))
     launch.launch(plan)

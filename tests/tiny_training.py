@@ -28,7 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 @functools.cache
-def _shared(models: Models, name: str) -> tuple[Path, Path, tuple[str, ...], tuple[str, ...]]:
+def _shared(models: Models, name: str) -> tuple[Path, Path, tuple[str, ...], tuple[str, ...], str]:
     """Tiny samples, a filled cache and its keys: no training changes them, so that a process makes them once."""
     folder = Path(tempfile.mkdtemp(dir=_SHARED.name))
     samples, kept = tiny_models.samples(folder / "samples"), folder / "cache"
@@ -36,14 +36,15 @@ def _shared(models: Models, name: str) -> tuple[Path, Path, tuple[str, ...], tup
     photos, faces = tasks.latent_tasks(files, models), tasks.feature_tasks(files, models, name)
     for task in photos:
         latents.LatentWorker(models, kept)(task)
-    for task in faces:
+    null = tasks.null_task(models, name)
+    for task in [*faces, null]:
         features.FeatureWorker(models, name, kept)(task)
-    return samples, kept, tuple(task.key for task in photos), tuple(task.key for task in faces)
+    return samples, kept, tuple(task.key for task in photos), tuple(task.key for task in faces), null.key
 
 
 def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
     """A plan for some steps on tiny samples, with the cache filled, whose weights go below `folder`."""
-    samples, kept, photos, faces = _shared(models, name)
+    samples, kept, *keys = _shared(models, name)
     values = {
         "images": 160,
         "batch": 4,
@@ -58,4 +59,4 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
         "seed": 0,
     }
     train = TrainSettings(**{**values, **changes})
-    return TrainingPlan(name, models, train, samples, photos, faces, kept, folder / "out")
+    return TrainingPlan(name, models, train, samples, *keys, kept, folder / "out")

@@ -2,10 +2,12 @@
 
 A cache entry is a folder of .npy files, one entry per samples shard, named by what made it, written under a temporary
 name and renamed. Entries are memory-mapped, so that all ranks of a machine share one copy. Latents and texts are the
-same for all methods; features are a method's own.
+same for all methods; features are a method's own, but an array that several methods ask for, such as the image
+encoder's tokens of all faces, is one file, which their entries link to.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
@@ -22,6 +24,7 @@ from pipeline import shards
 from pipeline.errors import storage_error
 
 FOLDER = Path(".work/training")
+ARRAYS = "arrays"  # in the folder: each distinct array once, by the digest of its bytes
 ABANDONED = 6 * 3600  # seconds after which a half-written entry is a killed writer's
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -65,11 +68,26 @@ def write(key: str, arrays: Arrays, folder: Path = FOLDER) -> None:
     try:
         temporary.mkdir(parents=True)
         for name, value in arrays.items():
-            np.save(temporary / f"{name}.npy", value)
+            _save(temporary / f"{name}.npy", value, folder / ARRAYS)
         temporary.rename(entry_path(key, folder))
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise storage_error(error) or error from error
+
+
+def _save(path: Path, value: NDArray[Any], arrays: Path) -> None:
+    """Write an array, or link to the file of an entry that holds the same one."""
+    values = np.ascontiguousarray(value)
+    digest = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
+    digest.update(values.data.cast("B") if values.size else b"")
+    known = arrays / f"{digest.hexdigest()[:32]}.npy"
+    with contextlib.suppress(OSError):  # there is none yet, or this file system has no links
+        os.link(known, path)
+        return
+    np.save(path, values)
+    arrays.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):  # an entry without links is as good, only larger
+        os.link(path, known)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -78,3 +96,7 @@ def _remove_leftovers(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > ABANDONED:
                 shutil.rmtree(path)
+    for path in (folder / ARRAYS).glob("*.npy"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_nlink == 1:  # of an entry that somebody deleted
+                path.unlink()

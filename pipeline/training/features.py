@@ -21,7 +21,8 @@ class FeatureWorker:
     """Computes what a method reads of samples shards beside latents and texts.
 
     Features of all faces, in the order of the rows and their faces; and `control-<width>x<height>` (photos, H, W, C) of
-    the photos of each size, in the order of the rows, where the method paints one.
+    the photos of each size, in the order of the rows, where the method paints one. A task without a shard asks for the
+    features of no reference: ranks then need not load an image encoder for one grey picture.
     """
 
     def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
@@ -30,6 +31,9 @@ class FeatureWorker:
         self._folder = folder
 
     def __call__(self, task: shards.Task) -> int:
+        if task.inputs is None:
+            write(task.key, self._method.encode_null(self._frozen), self._folder)
+            return 0
         rows = kept_rows(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
         references = [reference for row in rows for reference in _references(row)]
         features = self._method.encode(self._frozen, references)

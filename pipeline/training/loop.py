@@ -23,7 +23,7 @@ from pipeline.images import Pixels, from_unit
 from pipeline.method import Phase
 from pipeline.precision import autocast
 from pipeline.shards import training_shards
-from pipeline.training import randomness
+from pipeline.training import cache, randomness
 from pipeline.training.batch_sampler import BucketBatchSampler
 from pipeline.training.batches import NoisyBatches
 from pipeline.training.dataset import TrainingSet
@@ -66,7 +66,7 @@ class Trainer:
         self.backbone = load.load(plan.models.backbone)
         torch.manual_seed(plan.train.seed)
         frozen = FrozenEncoders(plan.models, self.backbone)
-        self.method = checkpoint.create(plan.method, self.backbone, frozen)
+        self.method = checkpoint.with_null(plan.method, self.backbone, cache.read(plan.null_key, plan.cache))
         self.method.to(self.backbone.device).attach(self.backbone.unet)
         self.method.prepare(frozen)
         self.data = TrainingSet(plan.samples, plan.photo_keys, plan.face_keys, plan.cache)

@@ -20,6 +20,7 @@ class TrainingPlan:
     samples: Path  # data/samples
     photo_keys: tuple[str, ...]  # cache entries, one per training shard
     face_keys: tuple[str, ...]
+    null_key: str  # the cache entry of the features of no reference
     cache: Path
     out: Path  # data/weights/<method>
 

@@ -15,6 +15,16 @@ def latent_tasks(samples: list[Path], models: Models) -> list[shards.Task]:
 
 def feature_tasks(samples: list[Path], models: Models, name: str) -> list[shards.Task]:
     """One task per samples shard: the features of its faces, as the method `name` reads them."""
+    made_by = _made_by(models, name)
+    return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]
+
+
+def null_task(models: Models, name: str) -> shards.Task:
+    """The features that stand for no reference; it has no shard."""
+    return shards.Task(shards.fingerprint("null", *_made_by(models, name)), None)
+
+
+def _made_by(models: Models, name: str) -> list[str]:
     made_by = [
         shards.directory_fingerprint(models.recogniser_a),
         shards.directory_fingerprint(models.image_text),
@@ -23,4 +33,4 @@ def feature_tasks(samples: list[Path], models: Models, name: str) -> list[shards
     ]
     if method.find(name)[0].control_channels:
         made_by.append(shards.file_fingerprint([Path(models.head)]))
-    return [shards.Task(shards.fingerprint("faces", path.name, *made_by), path) for path in samples]
+    return made_by

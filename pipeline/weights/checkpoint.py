@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline import licences, shards
 from pipeline import method as contract
+from pipeline.backbone.batch import Floats
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.errors import MissingInput, ShardError, StorageError
@@ -97,8 +98,13 @@ def restore(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> 
 
 def create(name: str, backbone: Backbone, frozen: FrozenEncoders) -> Method:
     """An untrained method; its sizes follow the backbone and the frozen encoders."""
+    return with_null(name, backbone, contract.method_class(name).encode_null(frozen))
+
+
+def with_null(name: str, backbone: Backbone, null_features: Mapping[str, Floats]) -> Method:
+    """An untrained method, where what stands for no reference is known."""
     kind, settings = contract.find(name)
-    return kind(backbone, contract.as_tensors(kind.encode_null(frozen)), settings)
+    return kind(backbone, contract.as_tensors(null_features), settings)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.inject import attention_modules
 from pipeline.methods.uniportrait import VARIANTS, Settings, UniPortrait, interpolate
 from pipeline.methods.uniportrait.embedding import IdEmbedding, Keep
+from pipeline.methods.uniportrait.features import structure
 from pipeline.methods.uniportrait.routing import Router, allot, gather, of_present, routing_loss
 from pipeline.settings import Models
 from pipeline.weights import checkpoint
@@ -25,7 +26,7 @@ SMALL = Settings(queries=4, depth=2, rank=2)
 
 def people(count: int, references: int = 1) -> People:
     generator = torch.Generator().manual_seed(1)
-    sizes = {"embedding": (8,), "intrinsic": (49, 16), "structure": (16, 56)}
+    sizes = {"embedding": (8,), "intrinsic": (49, 16), "shallow": (16, 24), "patches": (16, 32)}
     features = {name: torch.randn(1, count, references, *size, generator=generator) for name, size in sizes.items()}
     return People(features, torch.ones(1, count, references, dtype=torch.bool))
 
@@ -115,7 +116,8 @@ def test_gathered_evidence_ends_with_the_call_and_lone_routers_have_none(models:
         null_features = {
             "embedding": torch.zeros(8),
             "intrinsic": torch.zeros(49, 16),
-            "structure": torch.zeros(16, 60),
+            "shallow": torch.zeros(16, 28),
+            "patches": torch.zeros(16, 32),
         }
         method = UniPortrait(backbone, null_features, Settings(rank=4, gathered=gathered)).eval()
         method.attach(backbone.unet)
@@ -294,11 +296,19 @@ def test_features_have_the_sizes_of_the_encoders_and_their_own_blank(models: Mod
     assert found["embedding"].shape == (3, 8)
     assert np.allclose(np.square(found["embedding"]).mean(1), 1.0)
     assert found["intrinsic"].shape == (3, 49, 16)
-    assert found["structure"].shape == (3, 16, 4 + 8 + 12 + 32)
+    assert found["shallow"].shape == (3, 16, 4 + 8 + 12)
+    assert found["patches"].shape == (3, 16, 32)
     assert {name: value.shape[1:] for name, value in found.items()} == {n: v.shape for n, v in null_features.items()}
     assert np.abs(null_features["intrinsic"]).sum() == 0
-    assert np.abs(null_features["structure"][:, :24]).sum() == 0
-    assert np.abs(null_features["structure"][:, 24:]).sum() > 0
+    assert np.abs(null_features["shallow"]).sum() == 0
+    assert np.abs(null_features["patches"]).sum() > 0
+
+
+def test_structure_tokens_are_the_shallow_maps_beside_the_image_encoders() -> None:
+    found = structure({"shallow": torch.ones(2, 3, 4), "patches": torch.full((2, 3, 5), 2.0)})
+    assert found.shape == (2, 3, 9)
+    assert found.sum(-1).unique().tolist() == [14.0]
+    assert found[..., :4].unique().tolist() == [1.0]
 
 
 def test_every_variant_differs_from_the_published_form() -> None:

@@ -156,7 +156,7 @@ def test_entries_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path: Pa
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     cache.write("key", {"a": np.zeros(3)}, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".new.writing-2", "key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new.writing-2", cache.ARRAYS, "key"]
 
 
 def test_training_order_follows_from_photos_and_not_from_the_names_of_shards(

@@ -18,6 +18,7 @@ from pipeline.backbone.inject import in_processor_order
 from pipeline.backbone.load import Backbone
 from pipeline.errors import LicenceError, MissingInput, SettingsError, WeightsError
 from pipeline.method import Method
+from pipeline.methods.uniportrait.features import structure
 from pipeline.settings import Models
 from pipeline.weights import checkpoint, convert
 from pipeline.weights.key_maps import convert_keys, own_tensors
@@ -43,6 +44,7 @@ SDXL_CONFIG: dict[str, Any] = {
 SDXL_UP = ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]
 WIDTH, RANK = 128, 12  # of the small text, so that the perceivers have two heads; two fifths of 32
 EMBEDDING, PATCH, INTRINSIC, STRUCTURE = 8, 12, 6, 10
+STRUCTURE_PARTS = {"shallow": (4, 3), "patches": (4, 7)}
 
 
 def backbone_of(unet: UNet2DConditionModel) -> Backbone:
@@ -117,7 +119,7 @@ def test_the_published_file_of_faceid_plus_fits_sd15() -> None:
 def test_the_published_files_of_uniportrait_fit_sd15() -> None:
     faces, router = published.uniportrait(SD15, 768, 128, 512, 64 + 128 + 256 + 1280, depth=6)
     with torch.device("meta"):
-        null_features = null_of(embedding=(512,), intrinsic=(49, 512), structure=(256, 1728))
+        null_features = null_of(embedding=(512,), intrinsic=(49, 512), shallow=(256, 448), patches=(256, 1280))
         method, backbone = make("uniportrait-released", UNet2DConditionModel(**SD15_CONFIG), null_features)
         same_shapes(method, "uniportrait-released", backbone, published.on_meta(faces), published.on_meta(router))
 
@@ -156,12 +158,12 @@ def test_faceid_plus_calculates_what_its_authors_network_does(shortcut: bool) ->
 def test_uniportrait_calculates_what_its_authors_network_does(people: int) -> None:
     files = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
     faces, router = published.random(files[0]), published.random(files[1], seed=1)
-    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), **STRUCTURE_PARTS)
     method, backbone = small("uniportrait-released", null_features)
     fill(method, "uniportrait-released", backbone, router, faces)
     given = {name: torch.randn(2, people, 1, *value.shape) for name, value in null_features.items()}
     tokens = [
-        published.uniportrait_tokens(given["intrinsic"][:, n, 0], given["structure"][:, n, 0], faces, 0.1)
+        published.uniportrait_tokens(given["intrinsic"][:, n, 0], structure(given)[:, n, 0], faces, 0.1)
         for n in range(people)
     ]
     condition = method.condition(Batch(text_of(), people_of(given), (8, 16)))
@@ -278,7 +280,7 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_missing_file_of_a_release_is_named() -> None:
     faces, _ = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
-    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), **STRUCTURE_PARTS)
     method, backbone = small("uniportrait-released", null_features)
     with pytest.raises(WeightsError, match=r"not given: uniportrait-router_sd15.bin.*layers\..*more; give all files"):
         fill(method, "uniportrait-released", backbone, published.random(faces))
@@ -289,7 +291,7 @@ def test_a_missing_file_of_a_release_is_named() -> None:
 def test_the_image_prompts_branch_and_what_the_routers_file_repeats_are_left_out() -> None:
     files = published.uniportrait(TINY, WIDTH, RANK, INTRINSIC, STRUCTURE, depth=2)
     faces, router = published.random(files[0]), published.random(files[1], seed=1)
-    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), structure=(4, STRUCTURE))
+    null_features = null_of(embedding=(EMBEDDING,), intrinsic=(9, INTRINSIC), **STRUCTURE_PARTS)
     method, backbone = small("uniportrait-released", null_features)
     fill(method, "uniportrait-released", backbone, faces, router)
     expected = {name: value.clone() for name, value in method.state_dict().items()}

@@ -67,7 +67,7 @@ from pipeline.backbone.tokens import mean_over_references, scatter_to_slots
 from pipeline.method import Claim, Method, ModelOutput, Phase, Placing
 from pipeline.methods.uniportrait.attention import PortraitAttention
 from pipeline.methods.uniportrait.embedding import IdEmbedding, Keep
-from pipeline.methods.uniportrait.features import encode_faces, encode_no_face
+from pipeline.methods.uniportrait.features import encode_faces, encode_no_face, structure
 from pipeline.methods.uniportrait.published import RELEASED
 from pipeline.methods.uniportrait.routing import routing_loss
 from pipeline.methods.uniportrait.settings import VARIANTS, Settings
@@ -86,14 +86,14 @@ class UniPortrait(Method):
         super().__init__(backbone, null_features, settings)
         found, own = attention_layers(backbone.unet), attention_modules(backbone.unet)
         width = next(spec.context for spec in found if spec.context)
-        self.identity = IdEmbedding(null_features, width, settings)
+        self.identity = IdEmbedding({**null_features, "structure": structure(null_features)}, width, settings)
         layers = {spec.name: PortraitAttention(spec, own[spec.name], width, settings) for spec in found}
         self.layers = nn.ModuleDict(layers)
         self._thin = False
 
     @classmethod
     def encode(cls, frozen: FrozenEncoders, references: Sequence[Reference]) -> Features:
-        """Embedding (R, D), intrinsic (R, 49 or fewer, C) and structure (R, M, E) features of R aligned faces."""
+        """Embedding (R, D), intrinsic (R, 49 or fewer, C), shallow (R, M, S) and patches (R, M, E) of aligned faces."""
         return encode_faces(frozen, references)
 
     @classmethod
@@ -133,11 +133,11 @@ class UniPortrait(Method):
         present = people.present
         given = people.given[present]  # (F, J)
         features = {name: value[present] for name, value in people.features.items()}  # (F, J, ...)
-        structure = features["structure"]
-        keep = Keep(_keep(given, features["intrinsic"].shape[2]), _keep(given, structure.shape[2]))
+        seen = features["patches"]  # as many tokens as the structure has
+        keep = Keep(_keep(given, features["intrinsic"].shape[2]), _keep(given, seen.shape[2]))
         beta = torch.full((len(given), 1, 1), self.settings.structure_scale, device=given.device)
         if self.training:
-            keep, beta = self._drop(keep, torch.ones_like(beta), structure)
+            keep, beta = self._drop(keep, torch.ones_like(beta), seen)
         found = self._read(features, given, keep, beta)
         if self.settings.relative:
             # No reference loses what the reference loses: else every drop moves the tokens by what a branch says of
@@ -149,7 +149,7 @@ class UniPortrait(Method):
     def _read(self, features: Mapping[str, Tensor], given: Tensor, keep: Keep, beta: Tensor) -> Tensor:
         """ID tokens (F, T, D) of features (F, J, ...)."""
         embedding = mean_over_references(features["embedding"], given)
-        return self.identity(embedding, features["intrinsic"], features["structure"], keep, beta)
+        return self.identity(embedding, features["intrinsic"], structure(features), keep, beta)
 
     def loss(self, step: ModelOutput) -> dict[str, Tensor]:
         """L_diff, and L_route in images of several people (equation 6)."""
