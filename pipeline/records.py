@@ -135,7 +135,7 @@ URLS = table(
 PHOTOS = table(
     "data/crawl/photos: one row per distinct photo",
     ("photo_id", pa.string(), "first 16 hex digits of the sha256 of the bytes received"),
-    ("image", IMAGE, "the bytes received, without their metadata (camera, place, owner)"),
+    ("image", IMAGE, "the picture alone, upright and opaque, as JPEG, PNG or WebP"),
     ("width", pa.int32(), "pixels"),
     ("height", pa.int32(), "pixels"),
     ("url", pa.string(), "where it was found"),

@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 from posixpath import normpath
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
+from pipeline.images import ENDINGS as IMAGE_ENDINGS
+
 SCHEMES = {"http": 80, "https": 443}
 PORTS = {80, 443, 8080, 8443}
 MAX_LENGTH = 2000
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 # Links that name nothing to fetch: they are no URLs of the crawl and get no row.
 IGNORED = ("mailto:", "javascript:", "data:", "tel:", "blob:", "about:")
 

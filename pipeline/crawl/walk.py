@@ -199,6 +199,8 @@ class _Walk:
         if kind == "page":
             return self._ledger.record(visit, reply.body)
         inspected = await asyncio.to_thread(inspect, visit, reply.body)
+        if not inspected.permanent:
+            return inspected
         return self._ledger.record(inspected, b"" if inspected.reject else reply.body)
 
 
@@ -209,7 +211,9 @@ def inspect(visit: Visit, body: bytes) -> Visit:
     try:
         pixels = images.decode(body)
     except images.BadImage as error:
-        return replace(visit, reject="bad_image", detail=str(error))
+        # A decoder may be installed before the next run.
+        permanent = not isinstance(error, images.NoDecoder)
+        return replace(visit, reject="bad_image", detail=str(error), permanent=permanent)
     height, width = pixels.shape[:2]
     return replace(visit, width=width, height=height, phash=perceptual_hash(pixels))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import records, shards
-from pipeline.crawl import metadata, urls
+from pipeline.crawl import metadata
 
 SCHEMAS = {"urls": records.URLS, "photos": records.PHOTOS}
 
@@ -39,10 +39,6 @@ class CrawlWorker:
         return len(rows)
 
     def _complete(self, row: Row) -> Row:
-        data = metadata.strip(self._body(row["url"]))
-        return {**row, "image": {"bytes": data, "path": f"{row['photo_id']}{_ending(row['url'])}"}}
-
-
-def _ending(url: str) -> str:
-    path = url.split("?")[0].lower()
-    return next((ending for ending in urls.IMAGE_ENDINGS if path.endswith(ending)), "")
+        stored = metadata.store(self._body(row["url"]))
+        image = {"bytes": stored.data, "path": f"{row['photo_id']}{stored.ending}"}
+        return {**row, "image": image, "width": stored.width, "height": stored.height}

@@ -10,9 +10,8 @@ import pyarrow as pa
 from pipeline import records, shards
 from pipeline.benchmark.cases import Benchmark, Case
 from pipeline.errors import MissingInput
-from pipeline.images import BadImage, decode, encode_png
+from pipeline.images import ENDINGS, BadImage, decode, encode_png
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 NO_FILE = "no_file"
 
 
@@ -43,8 +42,8 @@ def take_in(folder: Path, name: str, protocol: str, asked: Benchmark, out: Path)
 
 def _files(folder: Path) -> dict[str, Path]:
     """The images of a folder by their names without an ending, which may be in capitals; of several PNG comes first."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
-    last_is_kept = sorted(found, key=lambda path: SUFFIXES.index(path.suffix.lower()), reverse=True)
+    found = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS] if folder.is_dir() else []
+    last_is_kept = sorted(found, key=lambda path: ENDINGS.index(path.suffix.lower()), reverse=True)
     return {path.stem: path for path in last_is_kept}
 
 

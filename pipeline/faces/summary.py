@@ -10,7 +10,7 @@ from pipeline.faces.worker import KIND
 
 
 def summarise(folder: Path) -> dict[str, Any]:
-    """Counts over the shards of `folder`; a photo without a face is counted under rejects as no_face."""
+    """Counts over the shards of `folder`; a photo without one is counted under rejects as no_face or bad_image."""
     table = shards.read_all(folder, KIND, ["photo_id", "index", "reject"])
     rejects = {row["values"]: row["counts"] for row in pc.value_counts(table["reject"].drop_null()).to_pylist()}
     return {

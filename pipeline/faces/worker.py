@@ -1,5 +1,6 @@
 """One shard of faces from one shard of photos."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pipeline.encoders.recogniser import Recogniser, align
 from pipeline.faces import grade
 from pipeline.faces.find import Finder
 from pipeline.faces.types import Detections
-from pipeline.images import Pixels, decode
+from pipeline.images import BadImage, Pixels, decode
 from pipeline.settings import FacesSettings
 
 KIND = "faces"
@@ -26,7 +27,7 @@ class Graded:
     """A photo's faces and what they were graded by; `crops` are what the recogniser sees."""
 
     photo: dict[str, Any]
-    found: Detections
+    found: Detections | None  # None: the photo does not decode
     crops: list[NDArray[np.uint8]]
     sharpness: list[float]
 
@@ -48,7 +49,11 @@ class FacesWorker:
         return {"photos": len(photos), "rows": len(rows)}
 
     def _look(self, photo: dict[str, Any]) -> Graded:
-        pixels: Pixels = decode(photo.pop("image")["bytes"])
+        try:
+            pixels: Pixels = decode(photo.pop("image")["bytes"])
+        except BadImage as error:
+            print(f"photo {photo['photo_id']}: {error}", file=sys.stderr)
+            return Graded(photo, None, [], [])
         found = self._finder(pixels)
         crops = [align(pixels, points) for points in found.keypoints]
         return Graded(photo, found, crops, [grade.sharpness(crop) for crop in crops])
@@ -61,6 +66,8 @@ class FacesWorker:
 
     def _photo_rows(self, graded: Graded, embeddings: Any) -> list[dict[str, Any]]:
         found = graded.found
+        if found is None:
+            return [_row(graded.photo, NO_FACE) | {"reject": "bad_image"}]
         if not len(found.boxes):
             return [_row(graded.photo, NO_FACE) | {"reject": "no_face"}]
         sharp, sides = np.asarray(graded.sharpness, np.float32), grade.shorter_side(found.boxes)

@@ -1,27 +1,22 @@
 """From a user's photos of a person to aligned references: found, fitted and cut out as the stages do it."""
 
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipeline.backbone.batch import Floats, Reference
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.references import cut
 from pipeline.encoders.recogniser import align
-from pipeline.errors import MissingInput, SettingsError
+from pipeline.errors import MissingInput
 from pipeline.faces.find import Finder
 from pipeline.head.fit import basis_of, fit
 from pipeline.head.head_pose import HeadPose
-from pipeline.images import BadImage, Pixels, decode
+from pipeline.images import BLACK, WHITE, BadImage, Pixels, decode
 from pipeline.settings import Settings
-
-ORIENTATION = 0x0112  # the EXIF tag of how the camera was held
-QUARTERS = {3: 2, 6: 3, 8: 1}  # its value -> quarter turns to the left that put the photo upright
 
 
 @dataclass(frozen=True)
@@ -69,15 +64,14 @@ class Album:
         return Face(photo, found.keypoints[largest], found.landmarks[largest])
 
 
-def read(path: Path) -> Pixels:
-    """A photo (H, W, 3), upright: cameras store how they were held, and detectors find no face on its side.
+def read(path: Path, background: tuple[int, int, int] = WHITE) -> Pixels:
+    """A photo (H, W, 3), as pipeline.images takes pictures in: upright, opaque, of 8 bits.
 
     Raises:
         MissingInput: it is not there, or not an image that may be decoded.
     """
     try:
-        data = path.read_bytes()
-        return np.ascontiguousarray(np.rot90(decode(data), QUARTERS.get(_orientation(data), 0)))
+        return decode(path.read_bytes(), background=background)
     except (OSError, BadImage) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise MissingInput(f"cannot read {path}: {reason}") from error
@@ -88,16 +82,6 @@ def read_mask(path: Path) -> Floats:
 
     Raises:
         MissingInput: it is not there, or not an image that may be decoded.
-        SettingsError: its values have more than 8 bits.
     """
-    pixels = read(path)
-    with Image.open(path) as image:
-        if image.mode.startswith(("I", "F")):
-            raise SettingsError(f"{path} has values of more than 8 bits ({image.mode}): save masks with 8 bits")
-        opaque = np.rot90(np.asarray(image.convert("RGBA"))[..., 3], QUARTERS.get(_orientation(path.read_bytes()), 0))
-    return (pixels.mean(-1) / 255 * (opaque / 255)).astype(np.float32)
-
-
-def _orientation(data: bytes) -> int:
-    with Image.open(io.BytesIO(data)) as image:
-        return int(image.getexif().get(ORIENTATION, 1))
+    # On black, a colour is as dark as it is transparent.
+    return (read(path, BLACK).mean(-1) / 255).astype(np.float32)

@@ -232,7 +232,7 @@ def read_masks(paths: Photos, width: int, height: int) -> Floats:
 
     Raises:
         MissingInput: one cannot be read.
-        SettingsError: one has another size than the image, or more than 8 bits.
+        SettingsError: one has another size than the image.
     """
     found = [read_mask(Path(path)) for path in paths]
     for path, mask in zip(paths, found, strict=True):

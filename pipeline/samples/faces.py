@@ -78,7 +78,7 @@ def _reject_reason(faces: pa.Table, identity_id: pa.ChunkedArray, fitted: pa.Tab
     )
     identity = pc.if_else(pc.is_null(identity_id), "no_identity", shape)
     found = pc.if_else(pc.is_valid(faces["reject"]), "face", identity)
-    return pc.if_else(pc.less(faces["index"], 0), "no_face", found)
+    return pc.if_else(pc.less(faces["index"], 0), faces["reject"], found)
 
 
 def _slices(photo_ids: pa.ChunkedArray) -> dict[str, slice]:

@@ -29,10 +29,10 @@ class Photo:
 def decide(data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Sequence[str]) -> list[Photo]:
     """Decide about every photo of data/crawl, in the crawl's order.
 
-    Rejects, the first that holds: no_face; face (one that the faces stage rejected); no_identity; no_shape and shape
-    (not fitted, or badly); same_person_twice; split (its people are in several); and of the training split
-    benchmark_prompt (the caption is a prompt of the benchmark) and only_photo (a person without another photo to take a
-    reference from).
+    Rejects, the first that holds: no_face or bad_image; face (one that the faces stage rejected); no_identity;
+    no_shape and shape (not fitted, or badly); same_person_twice; split (its people are in several); and of the training
+    split benchmark_prompt (the caption is a prompt of the benchmark) and only_photo (a person without another photo to
+    take a reference from).
     """
     photos = [photo for path in shards.paths(data / "crawl", "photos") for photo in _read(path, faces)]
     split = assign(

@@ -102,3 +102,19 @@ def test_the_summary_counts_everything(crawl: list[Path], pack: Path, tmp_path: 
 def test_a_missing_model_directory_is_named(crawl: list[Path], tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"no files in .*nowhere"):
         tasks(crawl, SETTINGS, tmp_path / "nowhere")
+
+
+def test_a_photo_that_does_not_decode_is_a_row_with_a_reason(
+    crawl: list[Path], pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other photos of its shard have the rows that they have without it."""
+    rows = make(crawl, pack, tmp_path / "without")
+    torn = photo_row("torn", PHOTOS["portrait"])
+    torn["image"]["bytes"] = torn["image"]["bytes"][:60]
+    table = pa.concat_tables([shards.read(crawl[0]), pa.Table.from_pylist([torn], records.PHOTOS)])
+    shards.write(crawl[0], table, records.PHOTOS)
+    *others, last = make(crawl, pack, tmp_path / "with")
+    assert others == rows
+    assert (last["face_id"], last["index"], last["width"], last["reject"]) == ("torn--1", -1, 192, "bad_image")
+    assert "photo torn: not a readable" in capsys.readouterr().err
+    assert summarise(tmp_path / "with")["rejects"] == {"no_face": 1, "bad_image": 1}

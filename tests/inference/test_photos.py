@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pipeline.backbone.frozen import FrozenEncoders
-from pipeline.errors import MissingInput, SettingsError
-from pipeline.inference.photos import ORIENTATION, Album, read, read_mask
+from pipeline.errors import MissingInput
+from pipeline.inference.photos import Album, read, read_mask
 from pipeline.settings import Settings
 from pipeline.world.population import person
 from pipeline.world.scene import portrait
@@ -45,7 +45,7 @@ def test_of_several_faces_the_largest_is_taken_and_that_is_said(
     ("name", "words"),
     [
         ("wall.png", "no face found in .*wall.png: give a photo in which"),
-        ("text.png", "cannot read .*text.png: not a readable JPEG/PNG/WEBP image"),
+        ("text.png", "cannot read .*text.png: not a readable JPEG/PNG/WEBP/AVIF/GIF/BMP image"),
         ("none.png", "cannot read .*none.png: No such file"),
     ],
 )
@@ -67,17 +67,33 @@ def test_a_mask_is_where_it_is_white_and_opaque(tmp_path: Path, mode: str) -> No
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), white / 255)
 
 
-def test_a_mask_of_16_bits_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.full((8, 8), 1000, np.uint16)).save(tmp_path / "mask.png")
-    with pytest.raises(SettingsError, match=r"mask.png has values of more than 8 bits \(I;16\)"):
-        read_mask(tmp_path / "mask.png")
+def test_a_mask_of_16_bits_is_scaled(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 257 * 51, 65_535]], np.uint16)).save(tmp_path / "mask.png")
+    np.testing.assert_allclose(read_mask(tmp_path / "mask.png"), [[0, 0.2, 1]], atol=1e-6)
 
 
-@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, 1), (8, 3)])
-def test_a_photo_is_put_upright(picture: np.ndarray, tmp_path: Path, orientation: int, turn: int) -> None:
-    """`turn` quarter turns to the left are what a camera held so stores."""
-    stored = Image.fromarray(np.ascontiguousarray(np.rot90(picture, turn)))
+def test_half_opaque_white_is_half_a_persons(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 2), (255, 255, 255, 51)).save(tmp_path / "mask.png")
+    np.testing.assert_allclose(read_mask(tmp_path / "mask.png"), 0.2, atol=1e-6)
+
+
+T = Image.Transpose
+
+
+@pytest.mark.parametrize(("orientation", "stored"), [(2, T.FLIP_LEFT_RIGHT), (5, T.TRANSPOSE), (6, T.ROTATE_90)])
+def test_photos_and_masks_are_put_upright(
+    picture: np.ndarray, tmp_path: Path, orientation: int, stored: Image.Transpose
+) -> None:
+    """Mirrored ones, too: a face in a mirror is another face."""
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    stored.save(tmp_path / "x.png", exif=exif)
+    exif[0x0112] = orientation
+    Image.fromarray(picture).transpose(stored).save(tmp_path / "x.png", exif=exif)
     np.testing.assert_array_equal(read(tmp_path / "x.png"), picture)
+    np.testing.assert_allclose(read_mask(tmp_path / "x.png"), picture.mean(-1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("exif", [b"b'Exif\\x00\\x00MM'", b"Exif\0\0this is no TIFF header"])
+def test_broken_exif_is_left_out(picture: np.ndarray, tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(picture).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(read(tmp_path / "x.png"), picture)
+    assert read_mask(tmp_path / "x.png").shape == picture.shape[:2]
