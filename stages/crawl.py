@@ -4,6 +4,7 @@ What was fetched is remembered in .work/crawl/, so that a killed crawl goes on w
 only for what is new. That folder may be deleted: the next crawl fetches everything again.
 """
 
+import sys
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ FOLDER, WORK = runner.DATA / "crawl", Path(".work/crawl")
 
 def stage(settings: "Settings", _: Namespace) -> None:
     """Crawl, then write the missing shards."""
-    from pipeline.crawl import permission, summary, tasks, walk, worker
+    from pipeline.crawl import permission, summary, takedown, tasks, walk, worker
 
     permission.check_basis(settings.crawl)
     with walk.crawled(settings.crawl, WORK) as (found, ledger):
@@ -28,9 +29,11 @@ def stage(settings: "Settings", _: Namespace) -> None:
             runner.Wanted(FOLDER, (kind,), todo) for kind, todo in tasks.tasks(urls, photos, settings.crawl).items()
         ]
         runner.make_here(wanted, partial(worker.CrawlWorker, lambda url: ledger.body(found.visits[url]), FOLDER))
+    if said := takedown.warning(settings.crawl.takedown, found.unmatched):
+        print(said, file=sys.stderr)
     runner.finish(
         FOLDER,
-        summary.summarise(urls, photos),
+        summary.summarise(urls, photos, found.unmatched),
         "{photos} photos from {urls} URLs: {outcomes}",
         kept="photos",
         nothing="the crawl kept no photo of {urls} URLs ({rejects}): look at {folder}/urls, and at "

@@ -5,8 +5,9 @@ Every request, robots.txt and each hop of a redirect included, passes the same c
 
 import asyncio
 import random
+import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ MAX_HOPS = 5
 MAX_CONNECTIONS = 200
 MAX_RETRY_AFTER = 120.0  # seconds; a host that wants more is left for another run
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
+GZIP = b"\x1f\x8b"
 REDIRECTS = {301, 302, 303, 307, 308}
 GONE = {404: "not_found", 410: "not_found", 451: "unavailable_for_legal_reasons"}
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
@@ -40,6 +42,7 @@ class Reply:
     status: int
     media: str  # the content type, in lower case, without parameters
     body: bytes
+    charset: str = ""  # as the content type has it
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Fetcher:
             step = await self._get_with_retries(url, kind)
             if step.location is None:
                 return step.reply
-            url = urls.canonical(step.location, url) or url
+            url = _target(step.location, url)
             if url in seen:
                 raise Refused("redirect_loop", f"back to {url}"[:200], status=step.reply.status)
         raise Refused("too_many_redirects", f"more than {MAX_HOPS}")
@@ -113,6 +116,8 @@ class Fetcher:
         rules = await self._rules_of(url)
         if not rules.reachable:
             raise Refused("robots_unavailable", "robots.txt could not be had, which forbids all for now", False)
+        if rules.interval > permission.MAX_INTERVAL:
+            raise Refused("too_slow", f"robots.txt asks for {rules.interval:g} seconds between requests", False)
         if not rules.allows(url):
             raise Refused("robots", f"robots.txt of {urls.host_of(url)} disallows it to {self._token}")
         if rules.reserves(url):
@@ -129,21 +134,24 @@ class Fetcher:
         try:
             reply = await self._follow_robots(f"{origin}/robots.txt")
         except Refused as refusal:
-            # RFC 9309: what is not there allows everything, what cannot be reached forbids everything.
-            absent = 400 <= refusal.status < 500 and refusal.permanent
+            # RFC 9309, 2.3.1: what is not there allows everything, and so do redirects that lead nowhere; what cannot
+            # be reached forbids everything.
+            absent = 300 <= refusal.status < 500 and refusal.permanent
             return Rules(None, self._token, reachable=absent)
-        rules = permission.parse_robots(reply.body.decode("utf-8", "replace"), self._token)
-        self._gate(origin).slow_down(rules.interval)
+        rules = permission.parse_robots(reply.body, self._token)
+        if rules.interval <= permission.MAX_INTERVAL:
+            self._gate(origin).slow_down(rules.interval)
         return rules
 
     async def _follow_robots(self, url: str) -> Reply:
+        """Redirects of robots.txt may leave `crawl.scope`: the file speaks for the origin that sent us there."""
         for _ in range(MAX_HOPS + 1):
-            urls.refuse_unsafe(url, self._settings.scope)
+            urls.refuse_unsafe(url, None)
             step = await self._get_with_retries(url, "robots")
             if step.location is None:
                 return step.reply
-            url = urls.canonical(step.location, url) or url
-        raise Refused("too_many_redirects", f"more than {MAX_HOPS}", status=404)
+            url = _target(step.location, url)
+        raise Refused("too_many_redirects", f"more than {MAX_HOPS}", status=step.reply.status)
 
     def _gate(self, url: str) -> Gate:
         host = urls.host_of(url)
@@ -192,6 +200,8 @@ class Fetcher:
             raise Refused("unreachable", "the host's name is not known", permanent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise Refused("unreachable", type(error).__name__, permanent=False) from error
+        except ValueError as error:  # of the libraries below: a host that IDNA does not know, say
+            raise Refused("malformed", f"cannot be asked: {type(error).__name__}") from error
 
     @asynccontextmanager
     async def _request(self, url: str, kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -205,12 +215,20 @@ class Fetcher:
         empty = Reply(url, status, media, b"")
         if status in REDIRECTS and (location := response.headers.get("Location")):
             return _Step(empty, location)
+        if kind == "robots" and 200 <= status < 300:
+            return _Step(Reply(url, status, media, await _body(response, permission.MAX_ROBOTS_BYTES, cut=True)))
         _refuse_status(status, response.headers.get("Retry-After"))
-        if kind != "robots" and (evidence := permission.opt_out(response.headers.items(), self._token)):
+        if evidence := permission.opt_out(response.headers.items(), self._token):
             raise Refused("opt_out", evidence, status=status)
         _refuse_media(kind, media, status)
-        limit = permission.MAX_ROBOTS_BYTES if kind == "robots" else self._settings.max_bytes
-        return _Step(Reply(url, status, media, await _body(response, limit)))
+        charset = response.charset or ""
+        return _Step(Reply(url, status, media, await _body(response, self._settings.max_bytes), charset))
+
+
+def _target(location: str, url: str) -> str:
+    """Where a redirect leads; one to a link that names nothing to fetch is refused for its scheme."""
+    link = urls.from_header(location)
+    return urls.canonical(link, url) or (url if link.startswith("#") else link)
 
 
 def _refuse_status(status: int, retry_after: str | None) -> None:
@@ -225,12 +243,14 @@ def _refuse_status(status: int, retry_after: str | None) -> None:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Retry-After in seconds from now; it is a number or an HTTP date."""
-    if retry_after.strip().isdigit():
+    """Retry-After in seconds from now; it is a number or an HTTP date, which is in UTC where it does not say."""
+    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", retry_after, re.ASCII):
         return float(retry_after)
     try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(retry_after)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
 
 
@@ -241,27 +261,88 @@ def _refuse_media(kind: str, media: str, status: int) -> None:
         raise Refused("not_an_image", f"content type {media}", status=status)
 
 
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, decompressed; reading stops where it exceeds `limit`, whatever Content-Length says."""
-    if (response.content_length or 0) > limit:
+async def _body(response: aiohttp.ClientResponse, limit: int, cut: bool = False) -> bytes:
+    """The body, decompressed; reading stops where it exceeds `limit`, whatever Content-Length says.
+
+    Args:
+        cut: a longer body is cut, not refused; one byte more than `limit` tells that it was.
+    """
+    if (response.content_length or 0) > limit and not cut:
         raise Refused("too_large", f"more than {limit} bytes", status=response.status)
-    expand = _expander(response.headers.get("Content-Encoding", "identity"), response.status)
+    encoding = response.headers.get("Content-Encoding", "identity")
+    inflate = _inflater(encoding, response.status)
     body = bytearray()
     async for chunk in response.content.iter_any():
         try:
-            body += expand(chunk, limit + 1 - len(body))
+            body += inflate.feed(chunk, limit + 1 - len(body)) if inflate else chunk[: limit + 1 - len(body)]
         except zlib.error as error:
-            raise Refused("content_encoding", "the body is not what Content-Encoding says") from error
+            said = "the body is not what Content-Encoding says"
+            raise Refused("content_encoding", said, status=response.status) from error
+        if len(body) > limit and cut:
+            return bytes(body)
         if len(body) > limit:
             raise Refused("too_large", f"more than {limit} bytes", status=response.status)
+    if inflate and not inflate.whole:
+        raise Refused("broken_transfer", "the compressed body is cut off", permanent=False, status=response.status)
     return bytes(body)
 
 
-def _expander(encoding: str, status: int) -> Callable[[bytes, int], bytes]:
+def _inflater(encoding: str, status: int) -> "_Inflater | None":
     # We ask for identity; some servers compress all the same.
-    encoding = encoding.lower().strip()
-    if encoding in ("", "identity"):
-        return lambda chunk, room: chunk
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-    raise Refused("content_encoding", f"{encoding}, though only identity was asked for", status=status)
+    names = [name.strip() for name in encoding.lower().split(",")]
+    kinds = [name for name in names if name not in ("", "identity")]
+    if not kinds:
+        return None
+    if len(kinds) > 1 or kinds[0] not in ("gzip", "x-gzip", "deflate"):
+        raise Refused("content_encoding", f"{encoding}, though only identity was asked for", status=status)
+    return _Inflater(raw=kinds[0] == "deflate")
+
+
+class _Inflater:
+    """Decompresses a body as it arrives, gzip with all its members; `whole` says whether the end was reached."""
+
+    def __init__(self, raw: bool) -> None:
+        """raw: whether a stream without any header is one, too, as some servers take deflate to mean."""
+        self._raw = raw
+        self._waiting = b""  # too few bytes to know their format
+        self._stream: zlib._Decompress | None = None
+        self._gzip = self._begun = self._over = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing at the end; an empty body misses nothing."""
+        return not self._begun or self._over or (self._stream is not None and self._stream.eof)
+
+    def feed(self, chunk: bytes, room: int) -> bytes:
+        """What a piece decompresses to, at most `room` bytes, which is at least 1.
+
+        Raises:
+            zlib.error: it is no such format.
+        """
+        self._begun = self._begun or bool(chunk)
+        found = bytearray()
+        data = self._waiting + chunk
+        while data and not self._over and len(found) < room:
+            if self._stream is None or self._stream.eof:
+                if len(data) < len(GZIP):
+                    break
+                if not self._start(data):
+                    data = b""
+                    break
+            assert self._stream
+            found += self._stream.decompress(data, room - len(found))
+            data = self._stream.unused_data
+        self._waiting = data if not self._over else b""
+        return bytes(found)
+
+    def _start(self, data: bytes) -> bool:
+        """Begin a stream; what follows a gzip member and is none itself (padding, say) is nothing."""
+        first = self._stream is None
+        if not first and not (self._gzip and data.startswith(GZIP)):
+            self._over = True
+            return False
+        self._gzip = data.startswith(GZIP)
+        zlib_header = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+        bits = zlib.MAX_WBITS | 32 if self._gzip or zlib_header or not self._raw else -zlib.MAX_WBITS
+        self._stream = zlib.decompressobj(bits)
+        return True

@@ -36,6 +36,7 @@ class Visit:
     width: int = 0  # pixels, of an image that decodes
     height: int = 0
     phash: int = 0
+    charset: str = ""  # of a page, as its content type has it
 
 
 class Ledger:

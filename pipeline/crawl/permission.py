@@ -7,18 +7,21 @@ Opt-outs that are honoured, in headers and (the first two) in a page's meta elem
     Content-Usage    train-ai=n, or any ...ai=n (IETF AIPREF), also as a line of robots.txt with an optional path
 """
 
+import codecs
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from protego import Protego
 
 from pipeline.errors import SettingsError
+from pipeline.files import decode
 from pipeline.settings import CrawlSettings
 
 NO_USE = {"noai", "noimageai", "noindex", "noimageindex", "none"}
-MAX_ROBOTS_BYTES = 512_000
+MAX_ROBOTS_BYTES = 512_000  # what is beyond is not parsed (RFC 9309, 2.5)
+MAX_INTERVAL = 60.0  # seconds between requests; a host that asks for more waits for another run
 
 
 def check_basis(crawl: CrawlSettings) -> None:
@@ -62,9 +65,22 @@ class Rules:
         return max(self.robots.crawl_delay(self.token) or 0.0, rate.seconds / rate.requests if rate else 0.0)
 
 
-def parse_robots(text: str, token: str) -> Rules:
-    """Rules of a robots.txt that was received; a text without any directive allows everything."""
+def parse_robots(body: bytes, token: str) -> Rules:
+    """Rules of a robots.txt that was received; one without any directive allows everything.
+
+    It is UTF-8 by the standard, and its characters beyond ASCII stand for their escapes. Bytes of other encodings are
+    escaped as they are, which is how a URL writes them; a byte order mark, also one of UTF-16, is no part of the text.
+    """
+    if len(body) > MAX_ROBOTS_BYTES:
+        body = body[:MAX_ROBOTS_BYTES]
+        body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
+    if not body.startswith(codecs.BOM_UTF8) and "\0" not in (wide := decode(body)) and b"\0" in body:
+        body = wide.encode()
+    text = quote(body.removeprefix(codecs.BOM_UTF8), safe=_ASCII)
     return Rules(Protego.parse(text), token, tuple(_reserved_paths(text)))
+
+
+_ASCII = bytes(range(128))
 
 
 def _reserved_paths(text: str) -> Iterable[str]:

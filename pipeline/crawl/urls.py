@@ -1,12 +1,13 @@
-"""URLs: one spelling for each, an id, and the reasons for which one is never asked."""
+"""URLs: one spelling for each, as the WHATWG URL standard has it, an id, and the reasons why one is never asked."""
 
 import hashlib
 import ipaddress
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from posixpath import normpath
-from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_to_bytes
+
+import ada_url
 
 from pipeline.images import ENDINGS as IMAGE_ENDINGS
 
@@ -15,6 +16,8 @@ PORTS = {80, 443, 8080, 8443}
 MAX_LENGTH = 2000
 # Links that name nothing to fetch: they are no URLs of the crawl and get no row.
 IGNORED = ("mailto:", "javascript:", "data:", "tel:", "blob:", "about:")
+CONTROLS_AND_SPACE = "".join(map(chr, range(33)))  # the standard strips these from both ends
+MAX_DETAIL = 200  # characters
 
 
 class Refused(Exception):
@@ -33,38 +36,52 @@ class Refused(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail, self.permanent = reason, detail, permanent
+        self.reason, self.detail, self.permanent = reason, _writable(detail)[:MAX_DETAIL], permanent
         self.status, self.retry_after = status, retry_after
 
 
-def canonical(link: str, base: str = "") -> str | None:
+def canonical(link: str, base: str = "", encoding: str = "utf-8") -> str | None:
     """The one spelling of a link found on the page `base`; None for links that name nothing to fetch.
 
     Scheme and host in lower case, no fragment, no default port, no dot segments, unsafe characters percent-encoded.
     What cannot be parsed comes back as it was found: `refuse_unsafe` then says why it is not asked.
+
+    Args:
+        encoding: the page's, in which the standard encodes queries (and nothing else).
     """
-    link = re.sub(r"[\t\r\n]", "", link).strip()
+    link = _writable(re.sub(r"[\t\r\n]", "", link).strip(CONTROLS_AND_SPACE))
     if not link or link.startswith("#") or link.lower().startswith(IGNORED):
         return None
     try:
-        return _spelled(urlsplit(urljoin(base, link)))
+        url = ada_url.URL(_with_query(link, encoding), base or None)
     except ValueError:
         return link
+    url.hash = ""
+    if url.hostname.endswith("."):
+        url.hostname = url.hostname.rstrip(".")
+    return str(url.href)
 
 
-def _spelled(parts: SplitResult) -> str:
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host.encode("idna").decode() if not host.isascii() else host
-    port = "" if parts.port in (None, SCHEMES.get(scheme)) else f":{parts.port}"
-    user = f"{parts.username or ''}:{parts.password or ''}@" if "@" in parts.netloc else ""
-    query = quote(parts.query, safe="=&?/:;,+%@!$'()*~-._[]")
-    return urlunsplit((scheme, f"{user}{host}{port}", _path(parts.path), query, ""))
+def _writable(text: str) -> str:
+    """Lone surrogates, which no file can hold, are replaced as the standard has it."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def _path(path: str) -> str:
-    clean = normpath(path) if path else "/"
-    folder = clean != "/" and path.endswith(("/", "/.", "/.."))
-    return quote(re.sub("^//+", "/", clean) + ("/" if folder else ""), safe="/%:@!$&'()*+,;=~-._")
+def _with_query(link: str, encoding: str) -> str:
+    head, mark, query = link.partition("?")
+    if encoding.lower().startswith(("utf", "ascii")) or query.isascii() or "#" in head:
+        return link
+    escaped = (each if each.isascii() else quote(each.encode(encoding, "xmlcharrefreplace"), safe="") for each in query)
+    return head + mark + "".join(escaped)
+
+
+def from_header(location: str) -> str:
+    """A Location header as a link: its bytes outside ASCII, of whatever encoding, are percent-encoded as they are.
+
+    Args:
+        location: as aiohttp gives it, UTF-8 with surrogates for other bytes.
+    """
+    return "".join(each if each.isascii() else quote(each.encode("utf-8", "surrogateescape")) for each in location)
 
 
 def url_id(url: str) -> str:
@@ -73,19 +90,39 @@ def url_id(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of a canonical URL, without port."""
-    return urlsplit(url).hostname or ""
+    """The host of a canonical URL, without port; empty for what cannot be parsed."""
+    try:
+        return str(ada_url.URL(url).hostname).strip("[]")
+    except ValueError:
+        return ""
 
 
 def origin_of(url: str) -> str:
     """Scheme, host and port: what one robots.txt speaks for."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return str(ada_url.URL(url).origin)
 
 
 def looks_like_image(url: str) -> bool:
     """Whether a link's ending names a picture."""
-    return urlsplit(url).path.lower().endswith(IMAGE_ENDINGS)
+    try:
+        return str(ada_url.URL(url).pathname).lower().endswith(IMAGE_ENDINGS)
+    except ValueError:
+        return False
+
+
+def loosely(url: str) -> str:
+    """What is left of a URL when its spelling is set aside: http or https, www., escapes, a slash at the end.
+
+    Two URLs that agree in it show the same, as far as whoever asks for a picture to go is concerned.
+    """
+    try:
+        parts = ada_url.URL(canonical(url) or url)
+    except ValueError:
+        return url
+    port = "" if parts.port in ("", "80", "443") else f":{parts.port}"
+    path = quote(unquote_to_bytes(re.sub("/+", "/", parts.pathname))).rstrip("/")
+    query = quote(unquote_to_bytes(parts.search), safe="=&?") if parts.search != "?" else ""
+    return f"{parts.hostname.removeprefix('www.')}{port}{path}{query}"
 
 
 def matches(host: str, patterns: Sequence[str]) -> bool:
@@ -93,40 +130,41 @@ def matches(host: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(host, pattern) for pattern in patterns)
 
 
-def refuse_unsafe(url: str, scope: Sequence[str]) -> None:
+def refuse_unsafe(url: str, scope: Sequence[str] | None) -> None:
     """Check everything about a canonical URL that needs no network.
 
+    Args:
+        scope: patterns of hosts; None: any host, for robots.txt may lie elsewhere.
+
     Raises:
-        Refused: scheme, length, credentials, port, private_address or out_of_scope.
+        Refused: malformed, scheme, too_long, credentials, port, private_address or out_of_scope.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or SCHEMES.get(parts.scheme, 0)
-    except ValueError as error:
-        raise Refused("malformed", "not a URL that can be parsed") from error
-    if parts.scheme not in SCHEMES:
-        raise Refused("scheme", f"{parts.scheme or 'no scheme'}: only http and https are asked")
     if len(url) > MAX_LENGTH:
         raise Refused("too_long", f"longer than {MAX_LENGTH} characters")
-    if "@" in parts.netloc:
+    try:
+        parts = ada_url.URL(url)
+    except ValueError as error:
+        raise Refused("malformed", "not a URL that can be parsed") from error
+    scheme, host = parts.protocol.rstrip(":"), parts.hostname.strip("[]")
+    if scheme not in SCHEMES:
+        raise Refused("scheme", f"{scheme}: only http and https are asked")
+    if parts.username or parts.password:
         raise Refused("credentials", "a user name stands in the URL")
-    if port not in PORTS:
-        raise Refused("port", f"port {port} is not one of {', '.join(map(str, sorted(PORTS)))}")
+    if int(parts.port or SCHEMES[scheme]) not in PORTS:
+        raise Refused("port", f"port {parts.port} is not one of {', '.join(map(str, sorted(PORTS)))}")
     _refuse_numeric(host)
-    if not matches(host, scope):
-        raise Refused("out_of_scope", f"{host or 'no host'} is not in crawl.scope")
+    if scope is not None and not matches(host, scope):
+        raise Refused("out_of_scope", f"{host} is not in crawl.scope")
 
 
 def _refuse_numeric(host: str) -> None:
-    # 127.1, 0x7f000001 and 2130706433 all mean this machine, and an HTTP client takes them for addresses that need no
-    # look-up: whatever ends in a number must be a plain address, and a public one.
-    last = host.rsplit(".", 1)[-1]
-    if not (":" in host or last.isdigit() or re.fullmatch("0x[0-9a-f]*", last)):
-        return
+    # The standard makes 127.1, 0x7f000001 and 2130706433, which all mean this machine, plain addresses.
     try:
         address = ipaddress.ip_address(host)
-    except ValueError as error:
-        raise Refused("private_address", f"{host} is not a plainly written address") from error
+    except ValueError:
+        if not all(0 < len(label) < 64 for label in host.split(".")) or len(host) > 253:
+            raise Refused("malformed", f"{host} is no host's name: labels have 1 to 63 characters") from None
+        return
     refuse_private(host, address)
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from pipeline.crawl.fetch import Fetcher
 from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
-from pipeline.errors import MissingInput
-from pipeline.files import read_text
+from pipeline.errors import LikenessError, MissingInput
+from pipeline.files import decode, lines, read_text
 from pipeline.settings import CrawlSettings
 
 # Of what hosts answer, this alone depends on a setting: it is asked again each time.
@@ -46,6 +47,7 @@ class CrawlResult:
     mentions: dict[str, set[Mention]] = field(default_factory=lambda: defaultdict(set))
     linked_from: dict[str, str] = field(default_factory=dict)  # page -> the smallest page that links to it
     reserved: dict[str, str] = field(default_factory=dict)  # picture -> the opt-out of a page that shows it
+    unmatched: list[str] = field(default_factory=list)  # lines of crawl.takedown that name nothing that was seen
 
 
 async def crawl(
@@ -81,6 +83,7 @@ def crawled(settings: CrawlSettings, work: Path) -> Iterator[tuple[CrawlResult, 
     with Ledger(memory) as ledger, server.served(settings.serve, memory / "requests.log") as port:
         found = asyncio.run(crawl(settings, addresses.loopback_hosts(settings.hosts, port), ledger, banned))
         ledger.purge(banned.names)
+        found.unmatched = banned.unmatched(chain(found.visits.values(), ledger))
         yield found, ledger
 
 
@@ -97,7 +100,7 @@ def listed(where: str) -> Iterator[tuple[str, str]]:
     for each in [] if not where else sorted(path.iterdir()) if path.is_dir() else [path]:
         if not each.exists():
             raise MissingInput(f"crawl.url_lists: {each} does not exist")
-        for line in read_text(each).splitlines():
+        for line in lines(read_text(each)):
             link, _, caption = line.partition("\t")
             if url := urls.canonical(link):
                 yield url, caption.strip()
@@ -144,12 +147,20 @@ class _Walk:
         linked: set[str] = set()
         for visit in (self._found.visits[url] for url in level):
             if not visit.reject:
-                linked |= self._read_page(visit)
+                linked |= self._links_of(visit)
         return sorted(linked - set(self._found.visits))
 
-    def _read_page(self, visit: Visit) -> set[str]:
-        html = self._ledger.body(visit).decode("utf-8", "replace")
-        page = pages.parse(html, visit.final_url, self._token)
+    def _links_of(self, visit: Visit) -> set[str]:
+        """The links of a page, none where it cannot be read: that is the page's row."""
+        body = self._ledger.body(visit)
+        try:
+            return self._read_page(visit, body)
+        except Exception as error:
+            self._found.visits[visit.url] = failed(visit, error)
+            return set()
+
+    def _read_page(self, visit: Visit, body: bytes) -> set[str]:
+        page = pages.parse(decode(body), visit.final_url, self._token)
         for picture in page.pictures:
             self._found.mentions[picture.url].add(Mention(visit.final_url, picture.caption))
             if page.opt_out:
@@ -162,7 +173,7 @@ class _Walk:
         """Visit URLs, several hosts at once; a slow host keeps only its own URLs waiting."""
         by_host: dict[str, list[str]] = defaultdict(list)
         for url in links:
-            by_host[_host(url)].append(url)
+            by_host[urls.host_of(url)].append(url)
         try:
             async with asyncio.TaskGroup() as group:
                 for waiting in by_host.values():
@@ -179,7 +190,7 @@ class _Walk:
 
     async def _visit(self, url: str, kind: str) -> Visit:
         try:
-            if url in self._takedown.urls:
+            if self._takedown.lists(url):
                 return self._taken_down(self._ledger.find(url, kind) or Visit(url, kind))
             # Permission is asked anew even for what is remembered: a site may have changed its mind.
             await self._fetcher.check(url)
@@ -189,6 +200,10 @@ class _Walk:
             visit = Visit(url, kind, refusal.reason, refusal.detail, refusal.permanent, status=refusal.status)
             answered = refusal.permanent and refusal.status and refusal.reason != FORGOTTEN
             return self._ledger.record(visit) if answered else visit
+        except LikenessError:  # a full disk, a damaged ledger: no URL's fault
+            raise
+        except Exception as error:
+            return failed(Visit(url, kind), error)
 
     def _taken_down(self, visit: Visit) -> Visit:
         return replace(visit, reject="takedown", detail="listed in crawl.takedown", permanent=True)
@@ -197,11 +212,18 @@ class _Walk:
         reply = await self._fetcher.get(url, kind)
         visit = Visit(url, kind, "", final_url=reply.url, status=reply.status, sha256=_sha256(reply.body))
         if kind == "page":
-            return self._ledger.record(visit, reply.body)
+            return self._ledger.record(replace(visit, charset=reply.charset), reply.body)
         inspected = await asyncio.to_thread(inspect, visit, reply.body)
         if not inspected.permanent:
             return inspected
         return self._ledger.record(inspected, b"" if inspected.reject else reply.body)
+
+
+def failed(visit: Visit, error: Exception) -> Visit:
+    """The row of a URL on which something went wrong that nobody foresaw; it is worth another try."""
+    if isinstance(error, Refused):
+        return replace(visit, reject=error.reason, detail=error.detail, permanent=error.permanent)
+    return replace(visit, reject="error", detail=type(error).__name__, permanent=False)
 
 
 def inspect(visit: Visit, body: bytes) -> Visit:
@@ -216,13 +238,6 @@ def inspect(visit: Visit, body: bytes) -> Visit:
         return replace(visit, reject="bad_image", detail=str(error), permanent=permanent)
     height, width = pixels.shape[:2]
     return replace(visit, width=width, height=height, phash=perceptual_hash(pixels))
-
-
-def _host(url: str) -> str:
-    try:
-        return urls.host_of(url)
-    except ValueError:  # a link that cannot be parsed; its visit says so
-        return ""
 
 
 def _sha256(body: bytes) -> str:

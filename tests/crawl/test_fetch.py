@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -95,6 +96,51 @@ def test_compression_that_was_not_asked_for_is_read_all_the_same() -> None:
     assert fetch(sending(answer(gzip.compress(b"bytes"), "Content-Encoding: gzip"))).body == b"bytes"
     assert refused(sending(answer(b"bytes", "Content-Encoding: gzip"))).reason == "content_encoding"
     assert refused(sending(answer(b"bytes", "Content-Encoding: br"))).reason == "content_encoding"
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b"one ") + gzip.compress(b"two")),
+        ("x-gzip", gzip.compress(b"one two") + b"\0" * 512),
+        ("gzip", b"".join(gzip.compress(bytes([each])) for each in b"one two")),
+        ("deflate", zlib.compress(b"one two")),
+        ("deflate", raw_deflate(b"one two")),
+        ("identity", b"one two"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_all_members_of_a_compressed_body_are_read(coding: str, body: bytes, size: int) -> None:
+    async def pieces(path: str, writer: asyncio.StreamWriter) -> None:
+        head = f"Content-Type: image/jpeg\r\nContent-Encoding: {coding}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}".encode())
+        for start in range(0, len(body), size):
+            piece = body[start : start + size]
+            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        writer.write(b"0\r\n\r\n")
+
+    assert fetch(pieces).body == b"one two"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b"a page" * 100)[:-12]),
+        ("gzip", gzip.compress(b"a page")[:5]),
+        ("gzip", gzip.compress(b"a page")[:1]),
+        ("gzip", gzip.compress(b"one") + gzip.compress(b"two")[:-3]),
+        ("deflate", zlib.compress(b"a page" * 100)[:-3]),
+        ("deflate", raw_deflate(b"a page" * 100)[:-3]),
+    ],
+)
+def test_a_cut_off_compressed_body_is_refused_for_now(coding: str, body: bytes) -> None:
+    found = refused(sending(answer(body, f"Content-Encoding: {coding}")), retries=0)
+    assert (found.reason, found.permanent) == ("broken_transfer", False)
 
 
 def test_a_dripping_server_runs_out_of_time() -> None:
@@ -228,6 +274,43 @@ def redirecting(**targets: str) -> Handler:
     return handler
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "²",
+        "Wed, 21 Oct 2015 07:28:00",
+        "Wed, 21 Oct 2015 07:28:00 -0000",
+        "soon",
+        "-1",
+        "1e9",
+        "Fri, 99 Foo 99999 99:99",
+        "",
+    ],
+)
+def test_an_odd_retry_after_is_no_more_than_a_wait(value: str, naps: list[float]) -> None:
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: " + value.encode("latin-1") + b"\r\n\r\n"
+    found = refused(sending(busy), retries=1)
+    assert (found.reason, found.permanent) == ("busy", False)
+
+
+def test_what_a_host_says_can_be_written_to_a_file() -> None:
+    found = refused(sending(answer(b"", media="text/caf\xe9").replace("é".encode(), b"\xe9")))
+    assert found.reason == "not_an_image"
+    found.detail.encode()
+
+
+@pytest.mark.parametrize(
+    ("location", "final"),
+    [(b"/caf\xe9.jpg", "/caf%E9.jpg"), ("/café.jpg".encode(), "/caf%C3%A9.jpg"), (b"/a b.jpg", "/a%20b.jpg")],
+)
+def test_a_redirect_to_any_bytes_is_followed(location: bytes, final: str) -> None:
+    async def handler(path: str, writer: asyncio.StreamWriter) -> None:
+        moved = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+        writer.write(moved if path == "/x" else answer(b"bytes"))
+
+    assert fetch(handler).url == f"http://a.test{final}"
+
+
 def test_redirects_are_followed() -> None:
     assert fetch(redirecting(x="/y", y="//b.test/z?q=1")).url == "http://b.test/z?q=1"
 
@@ -242,6 +325,9 @@ def test_redirects_are_followed() -> None:
         ("http://[::1]/", "private_address"),
         ("http://b.other/", "out_of_scope"),
         ("http://a.test:25/", "port"),
+        ("http://a..test/", "malformed"),
+        ("mailto:a@b.test", "scheme"),
+        ("#top", "redirect_loop"),
     ],
 )
 def test_every_hop_is_checked(target: str, reason: str) -> None:
@@ -297,6 +383,55 @@ def test_the_pace_that_robots_asks_for_is_kept() -> None:
 
     assert fetch(slow, own_robots=True).body == b"bytes"
     assert moments["/x"] - moments["/robots.txt"] >= 0.5
+
+
+def moved_robots(hops: int, ends: bool = True, host: str = "") -> Handler:
+    """robots.txt behind so many redirects; the last one is `/robots.txt` again where they do not end."""
+
+    async def handler(path: str, writer: asyncio.StreamWriter) -> None:
+        number = 0 if path == "/robots.txt" else int(path[1:]) if path[1:].isdigit() else -1
+        if 0 <= number < hops:
+            target = f"{host}/{number + 1}"
+        elif number == hops and not ends:
+            target = "/robots.txt"
+        else:
+            body = b"User-agent: *\nDisallow: /x\n" if number >= 0 else b"bytes"
+            writer.write(answer(body, media="text/plain" if number >= 0 else "image/jpeg"))
+            return
+        writer.write(answer(b"", f"Location: {target}", status="301 Moved"))
+
+    return handler
+
+
+@pytest.mark.parametrize("host", ["", "http://c.test"])
+@pytest.mark.parametrize("hops", [1, 5])
+def test_redirects_of_robots_are_followed_out_of_scope_too(host: str, hops: int) -> None:
+    handler = moved_robots(hops, host=host)
+    assert refused(handler, own_robots=True, scope=["a.test"]).reason == "robots"
+
+
+def test_redirects_of_robots_that_lead_nowhere_allow() -> None:
+    assert fetch(moved_robots(2, ends=False), own_robots=True).body == b"bytes"
+    assert fetch(moved_robots(9), own_robots=True).body == b"bytes"
+
+
+def test_redirects_of_robots_do_not_lead_into_our_network() -> None:
+    handler = moved_robots(1, host="http://10.0.0.1")
+    assert refused(handler, own_robots=True).reason == "robots_unavailable"
+
+
+def test_a_robots_beyond_the_limit_is_read_up_to_it() -> None:
+    rules = b"User-agent: *\nDisallow: /x\n" + b"Disallow: /old/00000000/\n" * 25_000
+    assert refused(robots(rules)[0], own_robots=True).reason == "robots"
+    assert fetch(robots(rules)[0], url="http://a.test/y", own_robots=True).body == b"bytes"
+
+
+@pytest.mark.parametrize("line", [b"Crawl-delay: 86400", b"Request-rate: 1/2m", b"Crawl-delay: 61"])
+def test_a_host_that_asks_for_too_slow_a_pace_waits_for_another_run(line: bytes) -> None:
+    handler, asked = robots(b"User-agent: *\n" + line + b"\n")
+    found = refused(handler, own_robots=True)
+    assert (found.reason, found.permanent) == ("too_slow", False)
+    assert asked == ["/robots.txt"]
 
 
 def test_nobody_listening_is_unreachable() -> None:

@@ -9,10 +9,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from pipeline import records, runner, shards
-from pipeline.crawl import addresses, server, summary, takedown, tasks, walk
-from pipeline.crawl.ledger import Ledger
+from pipeline.crawl import addresses, pages, server, summary, takedown, tasks, walk
+from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.worker import CrawlWorker
-from pipeline.errors import MissingInput
+from pipeline.errors import MissingInput, StorageError
 from pipeline.settings import CrawlSettings
 from tests.crawl.conftest import JPEG, Web, jpeg, make_settings
 
@@ -28,6 +28,7 @@ class Run:
         with Ledger(folder / "work") as ledger:
             found = asyncio.run(self._crawl(settings, ledger, banned, log))
             ledger.purge(banned.names)
+            self.unmatched = banned.unmatched(found.visits.values())
             urls, photos = tasks.rows(found, ledger, settings)
             make = partial(CrawlWorker, lambda url: ledger.body(found.visits[url]), folder / "crawl")
             todo = tasks.tasks(urls, photos, settings)
@@ -162,6 +163,86 @@ def test_url_lists_bring_pictures_and_captions(web: Web, tmp_path: Path) -> None
     assert run.outcome("file:///etc/passwd") == ("never", "scheme")
     with pytest.raises(MissingInput, match=r"crawl.url_lists"):
         list(walk.listed("none.txt"))
+
+
+def test_whatever_goes_wrong_with_one_url_is_its_row(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.page("http://a.test/", "1.jpg", "2.jpg", "http://www..b.test/x.jpg", links=("http://.a.test/", "/odd"))
+    web.page("http://a.test/odd", "3.jpg")
+    for number in (1, 2, 3):
+        web.add(f"http://a.test/{number}.jpg", jpeg(number))
+    parse, inspect = pages.parse, walk.inspect
+
+    def fussy_parse(html: str, url: str, token: str) -> pages.Page:
+        if url.endswith("/odd"):
+            raise RecursionError
+        return parse(html, url, token)
+
+    def fussy_inspect(visit: Visit, body: bytes) -> Visit:
+        if visit.url.endswith("/2.jpg"):
+            raise KeyError("surprise")
+        return inspect(visit, body)
+
+    monkeypatch.setattr(pages, "parse", fussy_parse)
+    monkeypatch.setattr(walk, "inspect", fussy_inspect)
+    run = Run(web, tmp_path, seeds=["http://a.test/", "http://[::1", "x y", "http://a.test:99999/"])
+    assert run.outcome("http://a.test/1.jpg") == ("kept", None)
+    for url, outcome in {
+        "http://a.test/2.jpg": ("later", "error"),
+        "http://a.test/odd": ("later", "error"),
+        "http://www..b.test/x.jpg": ("never", "malformed"),
+        "http://.a.test/": ("never", "malformed"),
+        "http://[::1": ("never", "malformed"),
+        "x y": ("never", "malformed"),
+        "http://a.test:99999/": ("never", "malformed"),
+    }.items():
+        assert run.outcome(url) == outcome
+    assert run.rows["http://a.test/2.jpg"]["detail"] == "KeyError"
+
+
+def test_a_full_disk_ends_the_crawl(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery(web)
+
+    def full(*_: object) -> Visit:
+        raise StorageError("no space left")
+
+    monkeypatch.setattr(Ledger, "record", full)
+    with pytest.raises(StorageError, match="no space left"):
+        Run(web, tmp_path)
+
+
+def test_a_host_that_asks_for_a_day_between_requests_leaves_the_others_alone(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    web.add("http://c.test/robots.txt", "User-agent: *\nCrawl-delay: 86400\n", "Content-Type: text/plain")
+    run = Run(web, tmp_path, seeds=["http://a.test/", "http://c.test/"])
+    assert run.outcome("http://c.test/") == ("later", "too_slow")
+    assert run.outcome("http://a.test/1.jpg") == ("kept", None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_lists_are_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes("http://a.test/1.jpg\tJosé in red\r\nhttp://a.test/2.jpg\r\nno url\r\n".encode(encoding))
+    assert list(walk.listed(str(path))) == [
+        ("http://a.test/1.jpg", "José in red"),
+        ("http://a.test/2.jpg", ""),
+        ("no url", ""),
+    ]
+
+
+def test_a_line_of_a_list_ends_at_a_line_end_alone(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("http://a.test/1.jpg\tone\u2028two\x85three\n")
+    assert list(walk.listed(str(path))) == [("http://a.test/1.jpg", "one\u2028two\x85three")]
+
+
+def test_takedown_by_another_spelling_and_lines_that_match_nothing(web: Web, tmp_path: Path) -> None:
+    gallery(web)
+    path = tmp_path / "down.txt"
+    path.write_bytes("\ufeffhttps://www.a.test/1.jpg\r\nhttp://a.test/none.jpg\r\n".encode())
+    run = Run(web, tmp_path, takedown=str(path))
+    assert run.outcome("http://a.test/1.jpg") == ("never", "takedown")
+    assert "http://a.test/1.jpg" not in run.asked
+    assert run.unmatched == ["http://a.test/none.jpg"]
 
 
 def test_takedown_by_hash_takes_near_duplicates_and_bytes_too(web: Web, tmp_path: Path) -> None:
