@@ -17,7 +17,7 @@ DATA, FOLDER = runner.DATA, runner.DATA / "samples"
 
 def stage(settings: "Settings", _: Namespace) -> None:
     """Write what is missing of the shards, then the reference sets and the case list, and check the contract."""
-    from pipeline.benchmark.build import read_spec
+    from pipeline.benchmark.spec import read_spec
     from pipeline.samples import cases, selection, summary, tasks, worker
     from pipeline.samples.faces import FaceTable
 

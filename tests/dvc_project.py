@@ -59,8 +59,9 @@ def make(folder: Path, profile: str = "world") -> Path:
         stage["cmd"] = f"{sys.executable} stub.py {out} {name.partition('-')[0]}"
         for dep in stage["deps"]:
             if not dep.startswith(("data/", "profiles/", "${")):
-                put(folder / dep.replace("${samples.benchmark}", "v1"))
-    for part in settings.load(ROOT / "params.yaml", ROOT / "profiles").parts().values():
+                put(folder / dep)
+    chosen = settings.load(ROOT / "params.yaml", ROOT / "profiles")
+    for part in (*chosen.parts().values(), chosen.samples.benchmark):
         put(folder / part)
     for name in ("params.yaml", "dvc/dvc.yaml", "dvc/.dvc/config"):
         (folder / PACK / name).parent.mkdir(parents=True, exist_ok=True)

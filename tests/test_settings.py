@@ -139,7 +139,10 @@ def test_dvc_changes_a_setting_and_nothing_else_of_the_file(project: Path, chang
         ({"methods": ["uniportrait-no_rout_loss"]}, "has no variant no_rout_loss; did you mean no_route_loss?"),
         ({"fewer_references": ["instantid"]}, "must name <method>-<n>_references, n from 1, found instantid"),
         ({"metrics": ["posse"]}, "metrics: no metric posse; did you mean pose?"),
-        ({"samples": {"benchmark": "v2"}}, "samples.benchmark: no v2.yaml in"),
+        (
+            {"samples": {"benchmark": "v2"}},
+            "samples.benchmark: no prompt file v2; there are pipeline/benchmark/prompts/",
+        ),
         ({"profile": "wrld"}, "no profile wrld in"),
     ],
 )

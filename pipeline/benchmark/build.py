@@ -2,31 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import yaml
 
 from pipeline.benchmark.cases import Benchmark, Case, Names, Person, hash_of_cases
+from pipeline.benchmark.spec import BenchmarkSpec
 from pipeline.errors import SettingsError
 from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head
-
-PROMPTS = Path("pipeline/benchmark/prompts")
-
-
-@dataclass(frozen=True)
-class BenchmarkSpec:
-    """pipeline/benchmark/prompts/<name>.yaml: what is asked for, whoever the people are."""
-
-    name: str
-    seed: int
-    canvas: Mapping[int, tuple[int, int]]  # people -> width, height
-    prompts: Mapping[int, Names]  # people -> prompts
-
-    def all_prompts(self) -> Names:
-        """Every prompt, whatever the number of people."""
-        return tuple(prompt for prompts in self.prompts.values() for prompt in prompts)
+from pipeline.resolution import Resolution
 
 
 @dataclass(frozen=True)
@@ -40,24 +24,6 @@ class LayoutSource:
     poses: tuple[HeadPose, ...]
 
 
-def read_spec(name: str, folder: Path = PROMPTS) -> BenchmarkSpec:
-    """Read a benchmark's YAML.
-
-    Raises:
-        SettingsError: there is no such file, or its sections do not agree with each other.
-    """
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise SettingsError(f"no benchmark {path}: samples.benchmark must be one of {known}")
-    values = yaml.safe_load(path.read_text())
-    if set(values["canvas"]) != set(values["prompts"]):
-        raise SettingsError(f"{path}: canvas and prompts must be given for the same numbers of people")
-    canvas = {count: (size[0], size[1]) for count, size in values["canvas"].items()}
-    prompts = {count: tuple(texts) for count, texts in values["prompts"].items()}
-    return BenchmarkSpec(values["name"], values["seed"], canvas, prompts)
-
-
 def build_cases(
     wanted: BenchmarkSpec,
     people: Sequence[Person],
@@ -66,6 +32,7 @@ def build_cases(
     head: Head,
     casts: Mapping[int, int],
     seeds: int,
+    resolution: Resolution,
 ) -> Benchmark:
     """Cast the test people, with every person about equally often.
 
@@ -75,6 +42,7 @@ def build_cases(
         casts: number of people -> how many casts; a number with fewer people than it needs gets none, and there is
             no case where photos of others, to take its layouts from, are lacking.
         seeds: images of each cast and prompt.
+        resolution: of the backbone that will draw them.
 
     Raises:
         SettingsError: a number of people of `casts` that the benchmark has no prompts for.
@@ -86,7 +54,7 @@ def build_cases(
         for count, number in sorted(casts.items())
         if len(people) >= count
         for index, cast in enumerate(draw_casts(people, count, number, wanted.seed))
-        for case in _cases_of(wanted, cast, index, sources, priors, head, seeds)
+        for case in _cases_of(wanted, cast, index, sources, priors, head, seeds, resolution)
     )
     return Benchmark(wanted.name, hash_of_cases(cases), cases)
 
@@ -117,9 +85,10 @@ def _cases_of(
     priors: Sequence[LayoutSource],
     head: Head,
     seeds: int,
+    resolution: Resolution,
 ) -> Iterator[Case]:
     count = len(cast)
-    width, height = wanted.canvas[count]
+    width, height = wanted.size(count, resolution)
     names = {person.identity_id for person in cast}
     for number in range(seeds):
         rng = np.random.default_rng([wanted.seed, count, index, number])

@@ -27,6 +27,7 @@ from pipeline.weights import checkpoint
 PLAIN = "no_id"
 KIND = "images"
 AT_ONCE = 8  # images of one batch
+CELLS_AT_ONCE = 8 * 2048  # of latents: eight canvases of the pack, four of 512 x 512 pixels, one of SDXL's 1024 x 1024
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class MethodWorker:
         size = lambda pair: (len(pair[0].people), pair[0].width, pair[0].height)  # noqa: E731
         drawn = [
             result
-            for _, alike in groupby(sorted(ready, key=size), key=size)
-            for part in shards.chunks(list(alike), AT_ONCE)
+            for (_, width, height), alike in groupby(sorted(ready, key=size), key=size)
+            for part in shards.chunks(list(alike), at_once(width, height, self._backbone.factor))
             for result in self._draw(part, protocol)
         ]
         place = {case.case_id: number for number, case in enumerate(cases)}
@@ -145,6 +146,16 @@ def write(job: GenerationJob, key: str, results: Sequence[Result]) -> dict[str, 
     shards.write(shards.path_of(job.out, KIND, key), table, records.IMAGES)
     failed = sum(result.image is None for result in results)
     return {"images": len(results) - failed, "failed": failed}
+
+
+def at_once(width: int, height: int, factor: int) -> int:
+    """How many images of a size, in pixels, are drawn in one batch; larger ones are fewer, so that memory holds them.
+
+    Args:
+        factor: pixels per latent cell, along one side.
+    """
+    cells = (width // factor) * (height // factor)
+    return max(1, min(AT_ONCE, CELLS_AT_ONCE // max(cells, 1)))
 
 
 def worker(job: GenerationJob) -> "MethodWorker | BoundWorker":

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pipeline import sampler, settings
+from pipeline import resolution, sampler, settings
 from pipeline.backbone.batch import Batch, Condition, Floats
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.load import load as load_backbone
 from pipeline.benchmark import cases as benchmark
-from pipeline.benchmark.build import read_spec
+from pipeline.benchmark.spec import read_spec
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.head.head_pose import HeadPose
 from pipeline.inference import layout
@@ -146,11 +146,13 @@ class Portrait:
         return Plan(people, width, height, faces, poses, masks, posed, own, method, self._sampling(options))
 
     def _size(self, faces: int, options: Options) -> tuple[int, int]:
-        canvas = read_spec(self._params.samples.benchmark).canvas
-        usual = canvas.get(faces, (None, None))
-        width, height = options.width or usual[0], options.height or usual[1]
+        width, height = options.width, options.height
         if not width or not height:
-            raise SettingsError(f"the benchmark has no image of {faces} people: give width and height")
+            wanted = read_spec(self._params.samples.benchmark)
+            if faces not in wanted.canvas:
+                raise SettingsError(f"the benchmark has no image of {faces} people: give width and height")
+            usual = wanted.size(faces, resolution.of(self._params.models.backbone))
+            width, height = width or usual[0], height or usual[1]
         factor = self._backbone.factor
         if width % factor or height % factor or min(width, height) < factor:
             raise SettingsError(f"width and height must be multiples of {factor}, found {width} x {height}")

@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import records, shards
+from pipeline import records, resolution, shards
 from pipeline.benchmark import fairness
-from pipeline.benchmark.build import BenchmarkSpec, LayoutSource, build_cases
+from pipeline.benchmark.build import LayoutSource, build_cases
 from pipeline.benchmark.cases import CASES_FILE, Benchmark, Person, save_cases
+from pipeline.benchmark.spec import BenchmarkSpec
 from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head, load_head
 from pipeline.samples import captions, references
@@ -34,7 +35,8 @@ def write(
     """
     rows = reference_rows(photos, faces, settings.samples)
     people = eligible_people(rows)
-    benchmark = cases(spec, people, photos, faces, load_head(settings.models.head), settings.samples)
+    head, drawn = load_head(settings.models.head), resolution.of(settings.models.backbone)
+    benchmark = cases(spec, people, photos, faces, head, settings.samples, drawn)
     check(photos, benchmark)
     write_references(rows, out)
     save_cases(benchmark, out / CASES_FILE)
@@ -95,11 +97,12 @@ def cases(
     faces: FaceTable,
     head: Head,
     settings: SamplesSettings,
+    drawn: resolution.Resolution,
 ) -> Benchmark:
     """The benchmark with these people; without enough photos of others to take layouts from it has no case."""
     sources, priors = _layout_sources(photos, faces, "test"), _layout_sources(photos, faces, "train")
     casts = {count: number for count, number in enumerate(settings.cases, start=1) if number}
-    return build_cases(wanted, people, sources, priors, head, casts, settings.seeds)
+    return build_cases(wanted, people, sources, priors, head, casts, settings.seeds, drawn)
 
 
 def _candidates(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:

@@ -16,7 +16,7 @@ from pipeline.settings.profiles import PARAMS, PROFILES
 from pipeline.settings.sections import Settings
 
 PACKAGE = Path(__file__).parent.parent
-PROMPTS = PACKAGE / "benchmark" / "prompts"
+PROMPTS = Path("pipeline/benchmark/prompts")  # from the project's root, as settings name files
 
 
 def load(params: Path = PARAMS, profiles: Path = PROFILES) -> Settings:
@@ -51,7 +51,7 @@ def describe(params: Path = PARAMS, profiles: Path = PROFILES) -> str:
 
 
 def check_names(settings: Settings, where: str) -> None:
-    """Refuse methods, variants, metrics and a benchmark that have no file.
+    """Refuse methods, variants, metrics and prompts that have no file.
 
     Raises:
         SettingsError: naming the list, the name and the closest one that there is.
@@ -66,10 +66,13 @@ def check_names(settings: Settings, where: str) -> None:
         check_method(name, f"{where}: {setting}")
     for name in settings.metrics:
         _known(name, plugins.names("metrics"), f"{where}: metrics: no metric {name}")
-    name = settings.samples.benchmark
-    _known(
-        name, [path.stem for path in PROMPTS.glob("*.yaml")], f"{where}: samples.benchmark: no {name}.yaml in {PROMPTS}"
-    )
+    _check_prompts(Path(settings.samples.benchmark), f"{where}: samples.benchmark")
+
+
+def _check_prompts(file: Path, where: str) -> None:
+    if not file.is_file():
+        known = sorted(str(PROMPTS / path.name) for path in (PACKAGE.parent / PROMPTS).glob("*.yaml"))
+        raise SettingsError(f"{where}: no prompt file {file}; there are {', '.join(known)}, and you may write your own")
 
 
 def check_method(name: str, where: str) -> None:

@@ -134,7 +134,7 @@ class SamplesSettings:
         int, whole(1, 1000, "photos per person that generators are given; the rest is held out to score against")
     ]
     photos_per_shard: Annotated[int, whole(1, 100_000)]
-    benchmark: Annotated[str, text("what is asked for, pipeline/benchmark/prompts/<name>.yaml")]
+    benchmark: Annotated[str, text("prompt file: one of pipeline/benchmark/prompts/, or your own of that form")]
     cases: Annotated[
         tuple[Annotated[int, whole(0, 1_000_000)], ...], plain("casts of one person, of two, of three, ...")
     ]

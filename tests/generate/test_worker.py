@@ -184,3 +184,13 @@ def test_fewer_references_are_the_same_method_with_fewer_photos(
     people = {person.identity_id: person for case in cases for person in case.people}
     assert len(asked) == len(people)
     assert set(asked) <= {person.references[0] for person in people.values()}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "factor", "expected"),
+    [(128, 128, 4, 8), (256, 128, 4, 8), (512, 512, 8, 4), (1024, 512, 8, 2), (1024, 1024, 8, 1), (2048, 1024, 8, 1)],
+)
+def test_a_batch_holds_as_many_cells_as_eight_canvases_of_the_pack(
+    width: int, height: int, factor: int, expected: int
+) -> None:
+    assert drawing_worker.at_once(width, height, factor) == expected

@@ -60,7 +60,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Batch]]:
 def test_a_seed_means_one_picture(portraits: Loader, people: list[list[Path]]) -> None:
     portrait = portraits("uniportrait")
     one, other = portrait.series(people, "a of b", [3, 4])
-    assert one.size == (256, 128)
+    assert one.size == (128, 64)  # two sides of the tiny backbone by one
     assert portrait.draw(people, "a of b", seed=4).tobytes() == other.tobytes() != one.tobytes()
     assert portrait.draw(people, "c, c, c", seed=4).tobytes() != other.tobytes()
 
@@ -94,10 +94,10 @@ def test_a_layout_reaches_the_canvas(
         portrait.draw(people[:1], "a", options=Options(layout=[{"box": (left, 0.3, left + 0.3, 0.7)}]))
         canvas = drawn[-1][1].control_image
         assert canvas is not None
-        assert canvas.shape == (1, portrait._method.control_channels, 128, 128)
+        assert canvas.shape == (1, portrait._method.control_channels, 64, 64)
         rows, columns = np.nonzero(canvas[0].amax(0).numpy())
-        assert left < columns.mean() / 128 < left + 0.3
-        assert 0.2 < rows.mean() / 128 < 0.8
+        assert left < columns.mean() / 64 < left + 0.3
+        assert 0.2 < rows.mean() / 64 < 0.8
 
 
 @pytest.mark.parametrize("name", PAINTERS)
@@ -134,7 +134,7 @@ def test_people_are_given_from_left_to_right(
 def test_masks_override_where_people_are(
     portraits: Loader, people: list[list[Path]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sides = np.zeros((2, 128, 256, 3), np.uint8)
+    sides = np.zeros((2, 64, 128, 3), np.uint8)
     sides[0, :, :100], sides[1, :, 100:] = 255, 255
     paths = [tmp_path / f"{number}.png" for number in range(2)]
     for path, side in zip(paths, sides, strict=True):
@@ -147,12 +147,12 @@ def test_masks_override_where_people_are(
     with pytest.raises(SettingsError, match="fastcomposer reads no masks"):
         portraits("fastcomposer").draw(people, "a", options=Options(masks=paths))
     painter, boxes = portraits("instantid"), [{"box": (0.1, 0.3, 0.3, 0.7)}, {"box": (0.6, 0.3, 0.8, 0.7)}]
-    prior = [HeadPose.from_layout(each, (256, 128), painter._frozen.head) for each in boxes]
+    prior = [HeadPose.from_layout(each, (128, 64), painter._frozen.head) for each in boxes]
     monkeypatch.setattr(draw.layout, "prior", lambda *_: prior)
     with pytest.raises(SettingsError, match="instantid draws heads where a layout says: give one"):
         painter.draw(people, "a", options=Options(masks=paths))
     painter.draw(people, "a", options=Options(masks=paths, layout=boxes))
-    with pytest.raises(SettingsError, match=r"0.png is 256 x 128 pixels, the image is to be 128 x 128"):
+    with pytest.raises(SettingsError, match=r"0.png is 128 x 64 pixels, the image is to be 64 x 64"):
         portraits("uniportrait").draw(people[:1], "a", options=Options(masks=paths[:1]))
 
 
@@ -161,7 +161,7 @@ def test_an_interpolation_runs_from_the_first_to_the_second_person(
 ) -> None:
     portrait = portraits("uniportrait")
     ends = [portrait.draw(people, "a", options=Options(interpolate=share)) for share in (0.0, 1.0)]
-    assert ends[0].size == (128, 128)
+    assert ends[0].size == (64, 64)
     drawn = seen(monkeypatch)
     for share in (0.0, 0.5, 1.0):
         portrait.draw(people, "a", options=Options(interpolate=share))
@@ -201,7 +201,7 @@ def test_scales_hold_for_one_picture(
             "layout: one is needed for each face; the image has 1, found 2",
         ),
         (Options(masks=["a.png", "b.png"]), "masks: one is needed for each face; the image has 1, found 2"),
-        (Options(width=100), "multiples of 8, found 100 x 128"),
+        (Options(width=100), "multiples of 8, found 100 x 64"),
         (Options(steps=0), "steps must be from 1 to 1000, found 0"),
         (Options(eta=1.5), "eta must be from 0 to 1, found 1.5"),
     ],
@@ -246,7 +246,7 @@ def test_a_relative_of_the_base_draws_when_it_is_asked_for(
     (folder / "README.md").write_text("a relative")
     other = replace(params, models=replace(params.models, backbone=str(folder)))
     drawn = Portrait.load(weights("uniportrait"), other, another_base=True).draw(people, "a of b")
-    assert drawn.size == (256, 128)
+    assert drawn.size == (128, 64)
 
 
 @pytest.fixture

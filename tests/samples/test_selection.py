@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.benchmark.build import read_spec
 from pipeline.benchmark.cases import Benchmark
+from pipeline.benchmark.spec import read_spec
 from pipeline.errors import MissingInput
 from pipeline.samples.faces import FaceTable
 from pipeline.samples.selection import Photo, decide, in_split
@@ -17,7 +17,7 @@ from pipeline.settings import SamplesSettings
 from tests import tiny_data
 from tests.samples.conftest import CIRCLES, PROMPT, fit, photos
 
-PROMPTS = read_spec("v1").all_prompts()
+PROMPTS = read_spec("pipeline/benchmark/prompts/v1.yaml").all_prompts()
 
 
 @pytest.fixture
