@@ -9,13 +9,16 @@ A method knows of none of them; each joins the backbone from outside and reads t
 Each has a scale. At 0 a method draws what it draws alone, bit by bit.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,7 +32,9 @@ from pipeline.errors import MissingInput
 # How the two factors of a low-rank change are called: by peft, by diffusers before it, and by kohya's scripts.
 FACTORS = ((".lora_A.weight", ".lora_B.weight"), (".lora.down.weight", ".lora.up.weight"),
            (".lora_down.weight", ".lora_up.weight"))  # fmt: skip
-KOHYA = "lora_unet_"
+KOHYA, PEFT = "lora_unet_", "base_model.model."
+PARTS = ("down_blocks.", "mid_block.", "up_blocks.", "conv_in.", "conv_out.", "time_embedding.", "add_embedding.")
+HEADER = "lora_adapter_metadata"  # where diffusers writes peft's config, as JSON
 
 
 @dataclass(frozen=True)
@@ -175,15 +180,20 @@ def _names(unet: nn.Module) -> dict[str, str]:
 def merge_lora(unet: nn.Module, tensors: Mapping[str, Tensor], scale: float = 1.0) -> int:
     """Add a low-rank change to the UNet's weights: scale * alpha / rank * up @ down; how many weights it changed.
 
-    Linear layers and convolutions, named as peft, diffusers or kohya's scripts name them; what a file says of text
-    encoders is left out. The UNet is changed: load the backbone anew to be rid of it. Hu et al., arXiv 2106.09685.
+    Linear layers and convolutions, named as peft, diffusers (now and before 0.22) or kohya's scripts name them; what a
+    file says of text encoders is left out. The UNet is changed: load the backbone anew to be rid of it. Hu et al.,
+    arXiv 2106.09685.
 
     Raises:
         MissingInput: the tensors hold no change of a UNet, half of one, one of another kind (DoRA, LoHa, full
-            differences), or one that does not fit this UNet, which then is as it was.
+            differences), one with values that are not finite, or one that does not fit this UNet, which then is as it
+            was.
     """
     layers = {name: module for name, module in unet.named_modules() if hasattr(module, "weight")}
     layers |= {KOHYA + name.replace(".", "_"): module for name, module in layers.items()}
+    tensors = _one_spelling(tensors)
+    if broken := sorted(name for name, value in tensors.items() if not value.isfinite().all()):
+        raise MissingInput(f"{broken[0]} of the low-rank change holds values that are not finite: the file is damaged")
     changes = _changes(tensors)
     if other := _others(tensors):
         raise MissingInput(f"{len(other)} of the tensors are no plain low-rank change, {other[0]} for one")
@@ -197,15 +207,55 @@ def merge_lora(unet: nn.Module, tensors: Mapping[str, Tensor], scale: float = 1.
 
 
 def read_lora(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a file of low-rank changes.
+    """The tensors of a file of low-rank changes, each with its alpha, in one spelling.
+
+    Alpha stands in the file, in its header (diffusers) or in adapter_config.json beside it (peft).
 
     Raises:
-        MissingInput: there is no such file, or it is no safetensors file.
+        MissingInput: there is no such file, it is no safetensors file, or peft's file lacks its adapter_config.json.
     """
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
         raise MissingInput(f"{path} is no safetensors file with a LoRA: {error}") from error
+    config = {name.removeprefix("unet."): value for name, value in header.items()}
+    if any(name.startswith(PEFT) for name in tensors):
+        config = _peft_config(Path(path).with_name("adapter_config.json"))
+    return _with_alphas(_one_spelling(tensors), config)
+
+
+def _peft_config(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise MissingInput(f"peft's file needs {path} beside it, which says how strong it is: {error}") from error
+
+
+def _one_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a UNet under `unet.`, with diffusers' names of today; others as they are."""
+    found: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        bare = name.removeprefix(PEFT).replace(".default.weight", ".weight")
+        own = bare if bare.startswith("unet.") else f"unet.{bare}" if bare.startswith(PARTS) else None
+        found |= {name: value} if own is None else convert_unet_state_dict_to_peft({own: value})
+    return found
+
+
+def _with_alphas(tensors: dict[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """With the alpha of every layer that has none of its own, as peft reads its config."""
+    found = dict(tensors)
+    for name in (name for name in tensors if name.startswith("unet.") and name.endswith(".lora_A.weight")):
+        layer, rank = name.removeprefix("unet.").removesuffix(".lora_A.weight"), len(tensors[name])
+        own = [
+            alpha for key, alpha in (config.get("alpha_pattern") or {}).items() if re.fullmatch(rf"(.*\.)?{key}", layer)
+        ]
+        alpha = (own or [config.get("lora_alpha") or rank])[0]
+        # Rank-stabilised LoRA (arXiv 2312.03732) divides by the root of the rank.
+        alpha *= rank**0.5 if config.get("use_rslora") else 1
+        found.setdefault(f"unet.{layer}.alpha", torch.tensor(float(alpha)))
+    return found
 
 
 def _weight(layers: Mapping[str, Any], name: str, change: Tensor) -> Tensor:

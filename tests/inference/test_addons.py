@@ -1,5 +1,6 @@
 """Methods beside a ControlNet, an image prompt, a style and a changed base, with random weights."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import ControlNetModel
+from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline import plugins, sampler
@@ -22,6 +24,7 @@ from pipeline.inference.addons import (
     image_prompt_tensors,
     merge_lora,
     read_image_prompt,
+    read_lora,
 )
 from pipeline.method import Method
 from pipeline.settings import Models
@@ -213,6 +216,65 @@ def test_a_style_is_added_by_hand_the_same_under_all_names(models: Models) -> No
         moved = unet.get_submodule(CONVOLUTION).weight - plain.get_submodule(CONVOLUTION).weight
         assert torch.allclose(moved, 0.5 * times * change, atol=1e-5)
         assert not torch.equal(unet.get_submodule(LAYER).weight, plain.get_submodule(LAYER).weight)
+
+
+def moved(models: Models, file: Path) -> Tensor:
+    """How far a file of a change moves the weight of LAYER, in multiples of up @ down."""
+    plain, unet, style = load.load(models.backbone).unet, load.load(models.backbone).unet, lora()
+    merge_lora(unet, read_lora(file))
+    full = style[f"unet.{LAYER}.lora_B.weight"] @ style[f"unet.{LAYER}.lora_A.weight"]
+    off = unet.get_submodule(LAYER).weight - plain.get_submodule(LAYER).weight
+    share = (off * full).sum() / (full * full).sum()
+    torch.testing.assert_close(off, share * full, atol=1e-5, rtol=1e-4)
+    return share.detach()
+
+
+CONFIG = {"r": 3, "lora_alpha": 12}
+
+
+@pytest.mark.parametrize(
+    ("config", "share"),
+    [
+        ({}, 1),
+        (CONFIG, 4),
+        (CONFIG | {"alpha_pattern": {"attn2.to_q": 6}}, 2),
+        (CONFIG | {"alpha_pattern": {"attn1.to_q": 6}}, 4),
+        (CONFIG | {"use_rslora": True}, 12 / 3**0.5),
+    ],
+)
+def test_a_style_is_as_strong_as_its_header_says(models: Models, tmp_path: Path, config: dict, share: float) -> None:
+    """alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
+    told = json.dumps({f"unet.{name}": value for name, value in config.items()})
+    save_file(lora(), tmp_path / "x.safetensors", {"lora_adapter_metadata": told})
+    assert moved(models, tmp_path / "x.safetensors") == pytest.approx(share, rel=1e-4)
+    bare = {key.removeprefix("unet."): value for key, value in lora().items()}  # as unet.save_lora_adapter writes it
+    save_file(bare, tmp_path / "bare.safetensors", {"lora_adapter_metadata": json.dumps(config)})
+    assert moved(models, tmp_path / "bare.safetensors") == pytest.approx(share, rel=1e-4)
+
+
+def test_pefts_own_files_are_as_strong_as_their_config_says(models: Models, tmp_path: Path) -> None:
+    own = {f"base_model.model.{key.removeprefix('unet.')}": value for key, value in lora().items()}
+    save_file(own, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(MissingInput, match=r"peft's file needs .*adapter_config.json beside it"):
+        read_lora(tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(CONFIG))
+    assert moved(models, tmp_path / "adapter_model.safetensors") == pytest.approx(4, rel=1e-4)
+
+
+@pytest.mark.parametrize("prefix", ["unet.", ""])
+def test_old_names_of_diffusers_are_read(models: Models, tmp_path: Path, prefix: str) -> None:
+    name = prefix + LAYER.removesuffix(".to_q") + ".processor.to_q_lora"
+    factors = [lora()[f"unet.{LAYER}.lora_{factor}.weight"] for factor in "AB"]
+    save_file({f"{name}.down.weight": factors[0], f"{name}.up.weight": factors[1]}, tmp_path / "x.safetensors")
+    assert moved(models, tmp_path / "x.safetensors") == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused_by_name(models: Models, value: float) -> None:
+    unet, tensors = load.load(models.backbone).unet, lora()
+    tensors[f"unet.{LAYER}.lora_B.weight"][0, 0] = value
+    with pytest.raises(MissingInput, match=rf"unet.{LAYER}.lora_B.weight .*not finite"):
+        merge_lora(unet, tensors)
 
 
 def test_a_style_for_another_base_is_one_clear_sentence(models: Models) -> None:
