@@ -11,6 +11,7 @@ HEIC is read where pillow-heif is installed (the extra `heif`).
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -224,6 +225,15 @@ def from_unit(values: NDArray[np.floating]) -> Pixels:
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resize RGB pixels with an antialiasing bicubic filter."""
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def cut(pixels: Pixels, crop: Sequence[float], size: Sequence[int]) -> Pixels:
+    """What a crop (x1, y1, x2, y2, fractions of pixels allowed) shows, at a width and height, in one resampling."""
+    height, width = pixels.shape[:2]
+    if tuple(size) == (width, height) and tuple(crop) == (0, 0, width, height):
+        return pixels
+    box = max(0.0, crop[0]), max(0.0, crop[1]), min(float(width), crop[2]), min(float(height), crop[3])
+    return np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.BICUBIC, box=box))
 
 
 def iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -106,11 +106,7 @@ TRUTH = table(
                 ("roll", pa.float32(), "degrees"),
                 ("scale", pa.float32(), "pixels per head unit"),
                 ("translation", pa.list_(pa.float32(), 2), "pixel x, y of the head's origin"),
-                (
-                    "light",
-                    pa.list_(pa.float32()),
-                    "direction and colour of the main light, colours of sky and ground",
-                ),
+                ("light", pa.list_(pa.float32()), "main light: direction and colour; colours of sky and ground"),
             )
         ),
         "the people in the photo, from left to right",
@@ -236,15 +232,18 @@ def face_struct(embedding: int, identity: int, expression: int) -> pa.DataType:
 def samples(embedding: int, identity: int, expression: int) -> pa.Schema:
     """The schema of data/samples/<split> and data/samples/rejected for vectors of these lengths."""
     return table(
-        "data/samples/<split>: one row per photo whose every face has an identity; data/samples/rejected: the other "
-        "photos, with a reason, without faces and without their bytes",
+        "data/samples/<split>: one row per photo of people with identities; data/samples/rejected: the other photos, "
+        "with a reason, without faces, crop and bytes",
         ("photo_id", pa.string(), "of data/crawl/photos"),
         ("image", IMAGE, "the photo as it was crawled"),
-        ("width", pa.int32(), "pixels"),
-        ("height", pa.int32(), "pixels"),
+        ("width", pa.int32(), "of the photo, in pixels"),
+        ("height", pa.int32(), "of the photo, in pixels"),
+        ("crop", BOX, "x1, y1, x2, y2: what of the photo is shown, in its pixels from the edge; fractions count"),
+        ("size", pa.list_(pa.int32(), 2), "width and height at which the crop is shown"),
+        ("scale", pa.float32(), "pixels of the sample per pixel of the photo"),
         ("caption", pa.string(), "what the page says of the photo, without addresses, telephone numbers and links"),
         ("split", pa.string(), "train, validation or test; null where nobody is known, or people are in several"),
-        ("faces", pa.list_(face_struct(embedding, identity, expression)), "the people, from left to right"),
+        ("faces", pa.list_(face_struct(embedding, identity, expression)), "who is shown, from left to right"),
         ("reject", pa.string(), "why the photo is no sample; null for a kept one"),
     )
 

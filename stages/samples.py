@@ -22,7 +22,7 @@ def stage(settings: "Settings", _: Namespace) -> None:
     from pipeline.samples.faces import FaceTable
 
     spec, faces = read_spec(settings.samples.benchmark), FaceTable(DATA)
-    photos = selection.decide(DATA, faces, settings.samples, spec.all_prompts())
+    photos = selection.decide(DATA, faces, settings.samples, spec.all_prompts(), selection.rules(settings))
     todo = tasks.tasks(photos, faces, settings.samples)
     wanted = [runner.Wanted(FOLDER, (kind,), found) for kind, found in todo.items()]
     runner.make("samples", wanted, partial(worker.SampleWorker, DATA))

@@ -63,6 +63,19 @@ def test_resize_takes_width_then_height(picture) -> None:
     assert images.resize(picture, 20, 10).shape == (10, 20, 3)
 
 
+def test_a_cut_shows_its_crop_without_aliasing() -> None:
+    """Stripes a pixel wide, shrunk three times, are grey; the left third alone is white."""
+    pixels = np.zeros((60, 90, 3), np.uint8)
+    pixels[:, :30] = 255
+    pixels[:, 30::2] = 255
+    left = images.cut(pixels, (0, 0, 30, 60), (10, 20))
+    assert left.shape == (20, 10, 3)
+    assert left.min() == 255
+    right = images.cut(pixels, (36.5, 0.5, 84.5, 48.5), (16, 16)).astype(int)
+    assert 120 <= right.min() <= right.max() <= 135
+    assert images.cut(pixels, (0.0, 0.0, 90.0, 60.0), (90, 60)) is pixels
+
+
 def test_iou_by_hand() -> None:
     """Half of a box and half of itself outside: 50 of 150 pixels; apart: none."""
     boxes, others = np.array([[0.0, 0, 10, 10]]), np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10]])

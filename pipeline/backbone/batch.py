@@ -37,10 +37,14 @@ class Text:
     ids: Tensor  # (B, T) token numbers of the first tokenizer
     hidden: Tensor  # (B, T, D) what the UNet attends to
     pooled: Tensor | None  # (B, P) SDXL's second condition
+    # (B, 6) what SDXL is told of the pictures: original_size, crop_top_left and target_size, each height or top first;
+    # None: each is as large as it is drawn, and not cropped
+    sizes: Tensor | None = None
 
     def where(self, mask: Tensor, other: "Text") -> "Text":
-        """Rows of `other` (of one row) where `mask` (B,) is true."""
-        return Text(*(_where(mask, new, old) for new, old in zip(_tensors(other), _tensors(self), strict=True)))
+        """Rows of `other` (of one row) where `mask` (B,) is true; sizes are the pictures' own and stay."""
+        ids, hidden, pooled = (_where(mask, new, old) for new, old in zip(_words(other), _words(self), strict=True))
+        return Text(ids, hidden, pooled, self.sizes)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def to_device(value: Self, device: torch.device) -> Self:
     return replace(value, **parts)  # type: ignore[type-var]
 
 
-def _tensors(text: Text) -> tuple[Any, ...]:
+def _words(text: Text) -> tuple[Any, ...]:
     return text.ids, text.hidden, text.pooled
 
 

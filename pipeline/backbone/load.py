@@ -143,9 +143,9 @@ class Backbone:
         if text.pooled is None:
             return None
         height, width = (side * self.factor for side in noisy.shape[-2:])
-        # SDXL's micro-conditions: the image was this large, is not cropped, and shall be this large.
-        sizes = torch.tensor([height, width, 0, 0, height, width], dtype=noisy.dtype, device=noisy.device)
-        return {"text_embeds": text.pooled, "time_ids": sizes.expand(len(noisy), -1)}
+        # SDXL's micro-conditions, where nothing else is known: the image was this large, and is not cropped.
+        sizes = torch.tensor([[height, width, 0, 0, height, width]]) if text.sizes is None else text.sizes
+        return {"text_embeds": text.pooled, "time_ids": sizes.to(noisy).expand(len(noisy), -1)}
 
 
 def load(folder: Path | str, device: torch.device | str | None = None) -> Backbone:

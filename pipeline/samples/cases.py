@@ -16,6 +16,7 @@ from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head, load_head
 from pipeline.samples import captions, references
 from pipeline.samples.faces import FaceTable
+from pipeline.samples.framing import framed
 from pipeline.samples.references import ReferenceCandidate
 from pipeline.samples.selection import Photo
 from pipeline.settings import SamplesSettings, Settings
@@ -106,8 +107,7 @@ def cases(
 
 
 def _candidates(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
-    here = faces.rows_of(photo.photo_id)
-    table = faces.table.slice(here.start, here.stop - here.start)
+    table, alone = faces.usable(photo.photo_id), len(faces.of(photo.photo_id)) == 1
     rows = table.select(["face_id", "photo_id", "identity_id", "quality", "box", "yaw", "pitch"]).to_pylist()
     return [
         ReferenceCandidate(
@@ -118,7 +118,7 @@ def _candidates(photo: Photo, faces: FaceTable) -> list[ReferenceCandidate]:
             pixels=min(row["box"][2] - row["box"][0], row["box"][3] - row["box"][1]),
             yaw=row["yaw"],
             pitch=row["pitch"],
-            alone=len(rows) == 1,
+            alone=alone,
         )
         for row in rows
     ]
@@ -134,5 +134,7 @@ def _layout_sources(photos: Sequence[Photo], faces: FaceTable, split: str) -> li
 
 
 def _layout_source(photo: Photo, faces: FaceTable) -> LayoutSource:
-    poses = tuple(HeadPose.from_photo(face) for face in faces.structs(photo.photo_id))
-    return LayoutSource(photo.photo_id, photo.width, photo.height, photo.identity_ids, poses)
+    assert photo.frame is not None
+    crop, size = photo.frame.crop, photo.frame.size
+    poses = tuple(HeadPose.from_photo(framed(face, crop, size)) for face in faces.structs(photo.photo_id))
+    return LayoutSource(photo.photo_id, *size, photo.identity_ids, poses)

@@ -49,10 +49,19 @@ class FaceTable:
         return self._rows[photo_id]
 
     def structs(self, photo_id: str) -> list[dict]:
-        """The faces of a sample as rows of records.face_struct."""
-        rows = self.rows_of(photo_id)
+        """The faces of a sample as rows of records.face_struct, in pixels of the photo; none that is in no sample."""
         names = ["face_id", "identity_id", *VECTORS, *NUMBERS]
-        return self.table.slice(rows.start, rows.stop - rows.start).select(names).to_pylist()
+        return self.usable(photo_id).select(names).to_pylist()
+
+    def of(self, photo_id: str) -> pa.Table:
+        """All faces of a photo."""
+        rows = self.rows_of(photo_id)
+        return self.table.slice(rows.start, rows.stop - rows.start)
+
+    def usable(self, photo_id: str) -> pa.Table:
+        """The faces of a photo that may be in a sample."""
+        found = self.of(photo_id)
+        return found.filter(pc.is_null(found["reject_reason"]))
 
     def schema(self) -> pa.Schema:
         """The schema of data/samples for the vectors' lengths found here."""

@@ -47,5 +47,6 @@ def _pieces(photos: Sequence[Photo], size: int) -> Iterable[Piece]:
 def _digest(photo: Photo, faces: FaceTable, numbers: NDArray[np.float32]) -> str:
     rows = faces.rows_of(photo.photo_id)
     names = faces.table["face_id"].slice(rows.start, rows.stop - rows.start).to_pylist()
-    text = repr((photo.photo_id, photo.caption, photo.identity_ids, photo.split, photo.reject, names))
+    told = photo.photo_id, photo.caption, photo.identity_ids, photo.split, photo.reject, photo.frame, names
+    text = repr(told)
     return hashlib.sha256(text.encode() + numbers[rows].tobytes()).hexdigest()[:16]

@@ -35,8 +35,16 @@ class SampleWorker:
             "image": None if photo.reject else picture,
             "width": photo.width,
             "height": photo.height,
+            **_shown(photo),
             "caption": photo.caption,
             "split": photo.split,
             "faces": [] if photo.reject else self._faces.structs(photo.photo_id),
             "reject": photo.reject,
         }
+
+
+def _shown(photo: Photo) -> dict[str, Any]:
+    frame = None if photo.reject else photo.frame
+    if frame is None:
+        return {"crop": None, "size": None, "scale": None}
+    return {"crop": list(frame.crop), "size": list(frame.size), "scale": frame.scale}

@@ -134,6 +134,14 @@ class SamplesSettings:
         int, whole(1, 1000, "photos per person that generators are given; the rest is held out to score against")
     ]
     photos_per_shard: Annotated[int, whole(1, 100_000)]
+    side: Annotated[
+        int, whole(0, 8192, "pixels of the square size that all sizes have the area of; 0: the backbone's own")
+    ]
+    min_face: Annotated[int, whole(0, 8192, "pixels in the sample, shorter side of the box of the smallest face")]
+    photos_per_size: Annotated[
+        int,
+        whole(1, 1_000_000, "fewer training photos of a size are cropped to another: train.batch or more"),
+    ]
     benchmark: Annotated[str, text("prompt file: one of pipeline/benchmark/prompts/, or your own of that form")]
     cases: Annotated[
         tuple[Annotated[int, whole(0, 1_000_000)], ...], plain("casts of one person, of two, of three, ...")

@@ -20,10 +20,11 @@ from pipeline import shards
 from pipeline.backbone.batch import HALF_PIXEL, Batch, FaceLayout, Floats, Text, collate
 from pipeline.errors import MissingInput
 from pipeline.method import Method, Phase
+from pipeline.samples.framing import framed
 from pipeline.shards import training_shards
 from pipeline.training import cache
 
-COLUMNS = ["photo_id", "width", "height", "faces"]
+COLUMNS = ["photo_id", "width", "height", "crop", "size", "scale", "faces"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Face:
     identity: str
     photo: int  # index of its photo
     features: tuple[int, int]  # cache entry and row
-    box: Floats  # (4,) fractions of the photo
+    box: Floats  # (4,) fractions of what is shown
     landmarks: Floats  # (68, 2) fractions
     embedding: Floats  # (D,) recogniser A, unit length
     reference: bool  # may be a reference for other photos
@@ -41,9 +42,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Photo:
-    """A training photo."""
+    """A training photo, as it is shown."""
 
     size: tuple[int, int]  # width and height in pixels
+    origin: tuple[float, ...]  # height and width of the whole photo, then top and left of the crop at this size
     moments: tuple[int, int]  # cache entry, row among the entry's photos of this size
     caption: tuple[int, int]  # cache entry, row among its captions
     faces: tuple[int, ...]  # indices of its faces, from left to right
@@ -83,10 +85,10 @@ class TrainingSet:
 
     def _located(self, number: int, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The rows of shard `number`, each with where the cache has its moments, its caption and its first face."""
-        seen: Counter[tuple[int, int]] = Counter()
+        seen: Counter[tuple[int, ...]] = Counter()
         captions, face_row = self._seen[number]["caption"], 0
         for row, values in enumerate(rows):
-            size = values["width"], values["height"]
+            size = tuple(values["size"])
             entry = {"moments": (number, seen[size]), "caption": (number, int(captions[row]))}
             yield {**values, "size": size, **entry, "features": (number, face_row)}
             seen[size] += 1
@@ -95,10 +97,10 @@ class TrainingSet:
     def _add(self, row: Mapping[str, Any], allowed: Container[str]) -> None:
         first, (number, face_row) = len(self.faces), row["features"]
         for index, face in enumerate(row["faces"]):
-            entry = number, face_row + index
-            self.faces.append(_face(face, len(self.photos), row["size"], entry, face["face_id"] in allowed))
+            shown, entry = framed(face, row["crop"], row["size"]), (number, face_row + index)
+            self.faces.append(_face(shown, len(self.photos), row["size"], entry, face["face_id"] in allowed))
         faces = tuple(range(first, len(self.faces)))
-        self.photos.append(Photo(row["size"], row["moments"], row["caption"], faces))
+        self.photos.append(Photo(row["size"], _origin(row), row["moments"], row["caption"], faces))
 
     def eligible(self, people: tuple[int, int]) -> list[int]:
         """Photos with so many people (fewest, most), each of whom has a reference in another photo.
@@ -179,7 +181,10 @@ class TrainingSet:
         parts = [[self._seen[entry][name][row] for entry, row in places] for name in ("ids", "hidden")]
         ids, hidden = (torch.from_numpy(np.stack(part)) for part in parts)
         pooled = [self._seen[entry]["pooled"][row] for entry, row in places if "pooled" in self._seen[entry]]
-        return Text(ids, hidden.float(), torch.from_numpy(np.stack(pooled)).float() if pooled else None)
+        shown = [(*self.photos[photo].origin, *self.photos[photo].size[::-1]) for photo in photos]
+        return Text(
+            ids, hidden.float(), torch.from_numpy(np.stack(pooled)).float() if pooled else None, torch.tensor(shown)
+        )
 
     def _layouts(self, photos: Sequence[int], slots: int) -> FaceLayout:
         boxes, landmarks = np.zeros((len(photos), slots, 4)), np.zeros((len(photos), slots, 68, 2))
@@ -195,6 +200,10 @@ def _face(row: dict[str, Any], photo: int, size: tuple[int, int], entry: tuple[i
     landmarks = (np.asarray(row["landmarks"], np.float32).reshape(-1, 2) + HALF_PIXEL) / extent
     embedding = np.asarray(row["embedding"], np.float32)
     return Face(row["identity_id"], photo, entry, box.reshape(4), landmarks, embedding, reference)
+
+
+def _origin(row: Mapping[str, Any]) -> tuple[float, ...]:
+    return row["height"], row["width"], round(row["crop"][1] * row["scale"]), round(row["crop"][0] * row["scale"])
 
 
 def _drops(phase: Phase, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.backbone.batch import FaceLayout
+from pipeline.backbone.batch import FaceLayout, Text
 from pipeline.training.dataset import Example
 
 SHIFT = 1 / 16  # of the image: how far a close-up's middle may be from the face's
@@ -28,11 +28,21 @@ def close_up(example: Example, rngs: Sequence[np.random.Generator]) -> Example:
     cut = [kept[:, y : y + half[0], x : x + half[1]] for kept, (x, y) in zip(example.moments, corners, strict=True)]
     batch = replace(
         example.batch,
+        text=_told(example.batch.text, corners, size, half),
         size=half,
         layout=_moved(layout, corners, size, half),
         control_image=_cut(example.batch.control_image, corners, size, half),
     )
     return Example(batch, torch.stack(cut), example.embeddings)
+
+
+def _told(text: Text, corners: Sequence[tuple[int, int]], size: tuple[int, int], half: tuple[int, int]) -> Text:
+    """What SDXL is told of the windows: they are crops that begin further right and down, and are smaller."""
+    if text.sizes is None:
+        return text
+    pixels = text.sizes[:, 4:] // torch.tensor(size)
+    begin, shown = torch.tensor([corner[::-1] for corner in corners]) * pixels, torch.tensor(half) * pixels
+    return replace(text, sizes=torch.cat([text.sizes[:, :2], text.sizes[:, 2:4] + begin, shown], 1))
 
 
 def _cut(

@@ -13,6 +13,7 @@ from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.references import from_row
 from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels, decode
+from pipeline.samples.framing import framed
 from pipeline.settings import Models
 from pipeline.training.cache import FOLDER, control_name, kept_rows, write
 
@@ -20,9 +21,10 @@ from pipeline.training.cache import FOLDER, control_name, kept_rows, write
 class FeatureWorker:
     """Computes what a method reads of samples shards beside latents and texts.
 
-    Features of all faces, in the order of the rows and their faces; and `control-<width>x<height>` (photos, H, W, C) of
-    the photos of each size, in the order of the rows, where the method paints one. A task without a shard asks for the
-    features of no reference: ranks then need not load an image encoder for one grey picture.
+    Features of all faces, aligned from the photos as they were crawled, in the order of the rows and their faces; and
+    `control-<width>x<height>` (photos, H, W, C) of what is shown of the photos of each size, in the order of the rows,
+    where the method paints one. A task without a shard asks for the features of no reference: ranks then need not load
+    an image encoder for one grey picture.
     """
 
     def __init__(self, models: Models, name: str, folder: Path = FOLDER) -> None:
@@ -34,7 +36,7 @@ class FeatureWorker:
         if task.inputs is None:
             write(task.key, self._method.encode_null(self._frozen), self._folder)
             return 0
-        rows = kept_rows(task.inputs, ["image", "width", "height", "faces"]).to_pylist()
+        rows = kept_rows(task.inputs, ["image", "crop", "size", "faces"]).to_pylist()
         references = [reference for row in rows for reference in _references(row)]
         features = self._method.encode(self._frozen, references)
         arrays = {name: value.astype(np.float16) for name, value in features.items()}
@@ -46,9 +48,10 @@ class FeatureWorker:
     def _control_images(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
         found: dict[str, list[Pixels]] = {}
         for row in rows:
-            people = [HeadPose.from_photo(face) for face in row["faces"]]
-            painted = self._method.render_control(self._frozen.head, people, (row["height"], row["width"]))
-            found.setdefault(control_name((row["width"], row["height"])), []).append(painted)
+            width, height = row["size"]
+            people = [HeadPose.from_photo(framed(face, row["crop"], row["size"])) for face in row["faces"]]
+            painted = self._method.render_control(self._frozen.head, people, (height, width))
+            found.setdefault(control_name((width, height)), []).append(painted)
         return {name: np.stack(control_images) for name, control_images in found.items()}
 
 

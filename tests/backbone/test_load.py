@@ -1,5 +1,6 @@
 """The frozen backbone: noise and targets in any parameterisation, latents, text, and what is wrong with a folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,7 @@ def test_sdxl_is_told_the_pictures_size_and_that_nothing_is_cropped(any_models: 
     else:
         assert told is not None
         assert told["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]] * 2
+        sizes = torch.tensor([[600, 900, 10, 20, 64, 128], [70, 80, 0, 3, 64, 128]])
+        told = backbone.added(replace(backbone.encode_text(["a", "b"]), sizes=sizes), torch.zeros(2, 4, 8, 16))
+        assert told is not None
+        assert torch.equal(told["time_ids"], sizes.float())

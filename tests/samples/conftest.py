@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import settings, shards
+from pipeline.samples import selection
 from pipeline.settings import SamplesSettings
 from pipeline.shapes.faces import faces_with_identity
 from pipeline.shapes.tasks import tasks
@@ -16,6 +17,7 @@ from tests.tiny_data import HEAD, Photo
 
 CIRCLES = [[f"c{circle}p{person}" for person in range(4)] for circle in range(8)]
 PROMPT = "a photo of a person with long red hair, smiling, in a garden"
+RULES = selection.rules(settings.load())
 
 
 def photos() -> Iterator[Photo]:

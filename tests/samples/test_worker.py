@@ -18,6 +18,7 @@ from pipeline.samples.tasks import tasks
 from pipeline.samples.worker import SampleWorker
 from pipeline.settings import SamplesSettings
 from tests import tiny_data
+from tests.samples.conftest import RULES
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def copy(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(copy: Path, chosen: SamplesSettings) -> Path:
     faces = FaceTable(copy)
     worker = SampleWorker(copy)
-    for kind, found in tasks(decide(copy, faces, chosen, ()), faces, chosen).items():
+    for kind, found in tasks(decide(copy, faces, chosen, (), RULES), faces, chosen).items():
         for task in shards.missing(copy / "samples", kind, found):
             worker(task)
     return copy / "samples"
@@ -44,6 +45,7 @@ def test_photos_are_as_crawled(copy: Path, written: Path) -> None:
     assert rows
     assert all(row["image"]["bytes"] == bytes_of[row["photo_id"]] for row in rows)
     assert {row["split"] for row in rows} == {"train"}
+    assert all(len(row["crop"]) == 4 and row["scale"] > 0 and row["size"][0] in (128, 256) for row in rows)
 
 
 def test_faces_go_from_left_to_right_with_their_shapes(written: Path) -> None:
@@ -58,6 +60,7 @@ def test_faces_go_from_left_to_right_with_their_shapes(written: Path) -> None:
 def test_rejected_rows_have_a_reason_and_no_bytes(written: Path) -> None:
     rows = shards.read_all(written, "rejected").to_pylist()
     assert all(row["reject"] and row["image"] is None and row["faces"] == [] for row in rows)
+    assert {row[name] for row in rows for name in ("crop", "size", "scale")} == {None}
     kept = pa.concat_tables([shards.read_all(written, split) for split in ("train", "validation", "test")])
     assert kept["reject"].null_count == len(kept)
 
@@ -75,7 +78,7 @@ def test_the_same_bytes_when_one_is_made_again(written: Path, copy: Path, chosen
     before = path.read_bytes()
     path.unlink()
     faces = FaceTable(copy)
-    found = tasks(decide(copy, faces, chosen, ()), faces, chosen)["test"]
+    found = tasks(decide(copy, faces, chosen, (), RULES), faces, chosen)["test"]
     missing = shards.missing(written, "test", found)
     assert len(missing) == 1
     SampleWorker(copy)(missing[0])

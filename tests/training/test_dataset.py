@@ -1,4 +1,4 @@
-"""Order, references and drops of training photos."""
+"""References and drops of training photos."""
 
 import os
 import shutil
@@ -15,7 +15,6 @@ from pipeline.method import Dropout, Method, Phase
 from pipeline.settings import Models
 from pipeline.shards import training_shards
 from pipeline.training import cache, dataset
-from pipeline.training.batch_sampler import BucketBatchSampler
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.tasks import latent_tasks
 from tests.tiny_training import make_plan
@@ -72,16 +71,6 @@ def test_phases_choose_photos_by_people(photos: dataset.TrainingSet) -> None:
     assert {len(photos.photos[photo].faces) for photo in photos.eligible((2, 4))} == {2}
     with pytest.raises(MissingInput, match="3 to 4 people"):
         photos.eligible((3, 4))
-
-
-def test_an_epoch_shows_every_photo_and_steps_are_found_directly() -> None:
-    sizes = [(64, 64)] * 10 + [(128, 64)] * 4
-    order = BucketBatchSampler(range(14), sizes, 4, [0, 1])
-    epoch = [order.at(step) for step in range(4)]  # three batches of ten photos, one of four
-    assert {photo for batch in epoch for photo in batch} == set(range(14))
-    assert all(len({sizes[photo] for photo in batch}) == 1 for batch in epoch)
-    assert BucketBatchSampler(range(14), sizes, 4, [0, 1]).at(3) == epoch[3]
-    assert [order.at(step) for step in range(4, 8)] != epoch
 
 
 def test_a_photos_references_do_not_depend_on_the_ranks(photos: dataset.TrainingSet, models: Models) -> None:

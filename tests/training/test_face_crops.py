@@ -1,5 +1,7 @@
 """Close-ups: the window lies at the face, within the picture, and places move with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,15 @@ def test_a_face_in_the_middle_gives_the_middle_of_the_picture() -> None:
     assert made.batch.layout is not None
     assert made.batch.layout.boxes[0, 0].tolist() == pytest.approx([0.3, 0.3, 0.7, 0.7], abs=1e-6)
     assert made.batch.layout.landmarks[0, 0, 5].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+
+
+def test_sdxl_is_told_where_a_close_up_is_cut() -> None:
+    """Cells of 8 pixels: the window begins 2 cells down and 4 to the right of a crop that began at 10, 20."""
+    whole = example([[0.4, 0.4, 0.6, 0.6]])
+    text = replace(whole.batch.text, sizes=torch.tensor([[600, 900, 10, 20, 64, 128]]))
+    told = close_up(replace(whole, batch=replace(whole.batch, text=text)), still(1)).batch.text.sizes
+    assert told is not None
+    assert told.tolist() == [[600, 900, 10 + 16, 20 + 32, 32, 64]]
 
 
 def test_a_window_stays_within_its_picture() -> None:
