@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.head.camera import Camera
-from pipeline.head.importers import arkit_name, halve, import_ict
+from pipeline.head.importers.ict import arkit_name, halve, import_ict
 from pipeline.head.maps import draw_head, region_map
 from pipeline.head.model import check, load_head, save_head
 

@@ -44,7 +44,7 @@ def data(real_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings.use("real", project / "params.yaml", project / "profiles")
     head = project / chosen["models"]["head"]
     head.parent.mkdir(parents=True)
-    save_head(importers.import_ict(real_folder / "heads" / "ict_facekit_light.npz"), head)
+    save_head(importers.read(real_folder / "heads" / "ict_facekit_light.npz"), head)
     for stage in STAGES:
         run(stage, project)
     return project / "data"

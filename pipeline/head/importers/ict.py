@@ -1,7 +1,4 @@
-"""Heads of other projects in our layout: `likeness convert head FILE OUT`.
-
-Only formats that can be read without unpickling are taken.
-"""
+"""ICT-FaceKit (Li et al. 2020; MIT licence): the `.npz` of its light model."""
 
 from __future__ import annotations
 
