@@ -1,13 +1,30 @@
-"""What a page links to, which pictures it shows, and what it says about them."""
+"""What a page links to, which pictures it shows, and what it says about them, read as browsers read it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import ada_url
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+from w3lib import encoding
 
 from pipeline.crawl import permission, urls
+from pipeline.crawl.urls import Refused
+from pipeline.files import guess_encoding
 
-Attributes = list[tuple[str, str | None]]
 MAX_CAPTION = 1000  # characters
+# Attributes of pictures that a script loads later, before those that browsers load.
+SETS = ("data-srcset", "data-lazy-srcset", "srcset")
+SOURCES = ("data-src", "data-lazy-src", "data-original", "data-lazy", "src")
+SHARED = {"og:image", "og:image:url", "twitter:image"}  # meta elements that show a page's picture elsewhere
+UNREAD = ("image/avif", "image/jxl", "image/heic", "image/svg+xml")
+# The parser takes a time that grows with the square of how deep elements lie in each other.
+MAX_WORK = 20_000_000
+_FORMATTING = re.compile("b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u")  # reopened in each block
+_SHALLOW = re.compile(  # elements that hold nothing, and those that the next of their kind closes
+    "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr|html|head|body|"
+    "a|p|li|dt|dd|tr|td|th|option|optgroup|thead|tbody|tfoot|colgroup|rt|rp"
+)
 
 
 @dataclass(frozen=True)
@@ -27,12 +44,53 @@ class Page:
     opt_out: str | None  # the meta element that reserves the page's pictures
 
 
-def parse(html: str, url: str, token: str) -> Page:
-    """Parse a page that was received from `url`; `token` is our product token in robots directives."""
-    parser = _Parser(url, token)
-    parser.feed(html)
-    parser.close()
-    return Page(tuple(dict.fromkeys(parser.links)), tuple(_unique(parser.pictures)), parser.opt_out)
+def parse(body: bytes, charset: str, url: str, token: str) -> Page:
+    """Parse a page that was received from `url`.
+
+    Args:
+        charset: what the answer's content type said of its encoding, if anything.
+        token: our product token in robots directives.
+
+    Raises:
+        Refused: too_nested.
+    """
+    name, html = read(body, charset)
+    _refuse_nested(html)
+    tree = LexborHTMLParser(html)
+    reader = _Reader(_base(tree, url), token, name)
+    reader.through(tree.root)
+    return Page(tuple(dict.fromkeys(reader.links)), tuple(_unique(reader.pictures)), reader.opt_out)
+
+
+def read(body: bytes, charset: str) -> tuple[str, str]:
+    """A page's encoding and its text: by its mark, the answer's header, a meta element, else by a guess."""
+    marked = encoding.read_bom(body)[0]
+    try:
+        header = None if marked or not charset else f"text/html; charset={charset}"
+        return encoding.html_to_unicode(header, body, auto_detect_fun=guess_encoding)
+    except (LookupError, ValueError):  # Python knows codecs that are no encodings of text, such as base64
+        return "utf-8", body.decode("utf-8", "replace")
+
+
+def _refuse_nested(html: str) -> None:
+    """Refuse a page that would keep the parser busy for minutes; no page for people comes near."""
+    work = depth = formatting = 0
+    for closing, tag in re.findall(r"<(/?)([a-zA-Z][^\s/>]{0,20})", html):
+        name = tag.lower()
+        if _FORMATTING.fullmatch(name):
+            formatting = max(0, formatting + (-1 if closing else 1))
+        elif not _SHALLOW.fullmatch(name):
+            depth = max(0, depth + (-1 if closing else 1))
+        work += depth + 20 * formatting
+    if work > MAX_WORK:
+        raise Refused("too_nested", "its elements lie too deep in each other to be read")
+
+
+def _base(tree: LexborHTMLParser, url: str) -> str:
+    """What the page's links are relative to: the first base element that has an address, where it is one."""
+    first = tree.css_first("base[href]")
+    found = urls.canonical(first.attributes.get("href") or "", url) if first else None
+    return found if found and ada_url.check_url(found) else url
 
 
 def _unique(pictures: Iterable[tuple[str, str]]) -> Iterable[Picture]:
@@ -42,86 +100,141 @@ def _unique(pictures: Iterable[tuple[str, str]]) -> Iterable[Picture]:
     return (Picture(url, caption) for url, caption in captions.items())
 
 
+def _events(root: LexborNode | None) -> Iterator[tuple[LexborNode, bool]]:
+    """All nodes in the order of the page, each when it begins (True) and when it ends."""
+    node = root
+    while node is not None:
+        yield node, True
+        if node.child is not None:
+            node = node.child
+            continue
+        yield node, False
+        while node is not None and node.next is None:
+            node = node.parent
+            if node is not None:
+                yield node, False
+        node = node.next if node is not None else None
+
+
+def candidates(srcset: str) -> Iterator[tuple[str, str]]:
+    """The links of a srcset, which may hold commas themselves, each with its descriptor, such as 800w or 2x."""
+    link = ""
+    for word in srcset.split():
+        while word:
+            if not link:
+                link, word = word.lstrip(","), ""
+                if link.endswith(","):
+                    yield link.rstrip(","), ""
+                    link = ""
+            else:
+                descriptor, _, word = word.partition(",")
+                yield link, descriptor
+                link = ""
+    if link:
+        yield link, ""
+
+
+def size_of(descriptor: str) -> tuple[float, float]:
+    """Something to compare descriptors by: widths before densities; none is a density of 1."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([wx])", descriptor)
+    if not found:
+        return (0.0, 1.0)
+    value = float(found[1])
+    return (value, 0.0) if found[2] == "w" else (0.0, value)
+
+
 @dataclass
 class _Figure:
-    shown: list[tuple[str, str]] = field(default_factory=list)  # url, alt
     caption: str = ""
+    in_caption: bool = False
 
 
-class _Parser(HTMLParser):
-    """Collects while it reads; broken HTML (unclosed figures, nested captions) loses a caption at worst."""
+class _Reader:
+    """Collects while it goes through a page."""
 
-    def __init__(self, url: str, token: str) -> None:
-        super().__init__(convert_charrefs=True)
+    def __init__(self, base: str, token: str, charset: str) -> None:
         self.links: list[str] = []
-        self.pictures: list[tuple[str, str]] = []
+        self._shown: list[tuple[str, str, _Figure | None]] = []  # url, alt
         self.opt_out: str | None = None
-        self._base, self._token = url, token
+        self._base, self._token, self._charset = base, token, charset
         self._nofollow = False
-        self._figure: _Figure | None = None
-        self._in_caption = False
+        self._figures: list[_Figure] = []
+        self._sources: list[dict[str, str]] = []  # of the picture element that is open
 
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values = {name: value or "" for name, value in attrs}
+    @property
+    def pictures(self) -> Iterator[tuple[str, str]]:
+        """URLs and captions in the order of the page."""
+        return ((url, (figure.caption.strip() if figure else "") or alt) for url, alt, figure in self._shown)
+
+    def through(self, root: LexborNode | None) -> None:
+        """Read all of a page."""
+        for node, begins in _events(root):
+            if node.tag == "-text":
+                if begins and self._figures and self._figures[-1].in_caption:
+                    self._figures[-1].caption += node.text_content or ""
+            elif begins:
+                self._begin(node.tag or "", {name: value or "" for name, value in node.attributes.items()})
+            else:
+                self._end(node.tag or "")
+
+    def _begin(self, tag: str, values: dict[str, str]) -> None:
         match tag:
-            case "a":
+            case "a" | "area":
                 self._link(values)
             case "img":
                 self._image(values)
+            case "source":
+                self._sources.append(values)
+            case "picture" | "video" | "audio":
+                self._sources = []
             case "figure":
-                self._end_figure()
-                self._figure = _Figure()
-            case "figcaption":
-                self._in_caption = self._figure is not None
-            case "base":
-                self._base = urls.canonical(values.get("href", ""), self._base) or self._base
+                self._figures.append(_Figure())
+            case "figcaption" if self._figures:
+                self._figures[-1].in_caption = not self._figures[-1].caption
             case "meta":
-                self._meta(values.get("name", ""), values.get("content", ""))
+                self._meta(values)
 
-    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
-        self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "figcaption":
-            self._in_caption = False
-        elif tag == "figure":
-            self._end_figure()
-
-    def handle_data(self, data: str) -> None:
-        if self._in_caption and self._figure:
-            self._figure.caption += data
-
-    def close(self) -> None:
-        super().close()
-        self._end_figure()
+    def _end(self, tag: str) -> None:
+        if tag == "figcaption" and self._figures:
+            self._figures[-1].in_caption = False
+        elif tag == "figure" and self._figures:
+            self._figures.pop()
+        elif tag in ("picture", "video", "audio"):
+            self._sources = []
 
     def _link(self, values: dict[str, str]) -> None:
         if self._nofollow or "nofollow" in values.get("rel", "").lower().split():
             return
-        target = urls.canonical(values.get("href", ""), self._base)
+        target = self._canonical(values.get("href", ""))
         if target and urls.looks_like_image(target):
             self._show(target, "")
         elif target:
             self.links.append(target)
 
     def _image(self, values: dict[str, str]) -> None:
-        target = urls.canonical(values.get("src", ""), self._base)
-        if target:
-            self._show(target, values.get("alt", ""))
+        """One of a picture's candidates: the largest, and of equal ones that which the element itself names first."""
+        found = [(size_of(""), values.get(name, "")) for name in SOURCES]
+        for each in [values, *(each for each in self._sources if each.get("type", "").lower() not in UNREAD)]:
+            found += [(size_of(said), link) for name in SETS for link, said in candidates(each.get(name, ""))]
+        usable = [(size, target) for size, link in found if (target := self._canonical(link))]
+        if usable:
+            self._show(max(usable, key=lambda item: item[0])[1], values.get("alt", ""))
+
+    def _canonical(self, link: str) -> str | None:
+        return urls.canonical(link, self._base, self._charset)
 
     def _show(self, target: str, alt: str) -> None:
-        (self._figure.shown if self._figure else self.pictures).append((target, alt))
+        self._shown.append((target, alt, self._figures[-1] if self._figures else None))
 
-    def _end_figure(self) -> None:
-        figure, self._figure, self._in_caption = self._figure, None, False
-        if figure:
-            self.pictures += [(target, figure.caption.strip() or alt) for target, alt in figure.shown]
-
-    def _meta(self, name: str, content: str) -> None:
+    def _meta(self, values: dict[str, str]) -> None:
+        name, content = values.get("name", ""), values.get("content", "")
         self.opt_out = self.opt_out or permission.meta_opt_out(name, content, self._token)
         if name.lower() in ("robots", self._token.lower()) and {"nofollow", "none"} & _words(content):
             self._nofollow = True
             self.links.clear()
+        shared = {name.lower(), values.get("property", "").lower()} & SHARED
+        if shared and (target := self._canonical(content)):
+            self._show(target, "")
 
 
 def _words(content: str) -> set[str]:

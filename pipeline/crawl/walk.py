@@ -24,7 +24,7 @@ from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
 from pipeline.errors import LikenessError, MissingInput
-from pipeline.files import decode, lines, read_text
+from pipeline.files import lines, read_text
 from pipeline.settings import CrawlSettings
 
 # Of what hosts answer, this alone depends on a setting: it is asked again each time.
@@ -160,7 +160,7 @@ class _Walk:
             return set()
 
     def _read_page(self, visit: Visit, body: bytes) -> set[str]:
-        page = pages.parse(decode(body), visit.final_url, self._token)
+        page = pages.parse(body, visit.charset, visit.final_url, self._token)
         for picture in page.pictures:
             self._found.mentions[picture.url].add(Mention(visit.final_url, picture.caption))
             if page.opt_out:

@@ -172,10 +172,10 @@ def test_whatever_goes_wrong_with_one_url_is_its_row(web: Web, tmp_path: Path, m
         web.add(f"http://a.test/{number}.jpg", jpeg(number))
     parse, inspect = pages.parse, walk.inspect
 
-    def fussy_parse(html: str, url: str, token: str) -> pages.Page:
+    def fussy_parse(body: bytes, charset: str, url: str, token: str) -> pages.Page:
         if url.endswith("/odd"):
             raise RecursionError
-        return parse(html, url, token)
+        return parse(body, charset, url, token)
 
     def fussy_inspect(visit: Visit, body: bytes) -> Visit:
         if visit.url.endswith("/2.jpg"):
