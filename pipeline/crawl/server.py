@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from aiohttp import web
 
 from pipeline import records, shards
 from pipeline.crawl.urls import IMAGE_ENDINGS
-from pipeline.errors import MissingInput
+from pipeline.errors import LikenessError, MissingInput
+from pipeline.files import read_text
 
 HTML = "Content-Type: text/html; charset=utf-8"
 
@@ -88,13 +89,21 @@ class PlainFolder:
 
     def find(self, host: str, path: str) -> Answer:
         """A file, or a folder's page; the host does not matter."""
-        name = unquote(path.partition("?")[0])
+        name = os.fsdecode(unquote_to_bytes(path.partition("?")[0]))
         if name in self._files:
-            media = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            return Answer(200, (f"Content-Type: {media}",), (self._folder / name[1:]).read_bytes())
+            return self._file(name)
         if f"{name}index.html" in self._files:
-            return Answer(200, (HTML,), (self._folder / name[1:] / "index.html").read_bytes())
+            return self._file(f"{name}index.html")
         return Answer(200, (HTML,), self._page(name)) if name in self._pages else NOT_FOUND
+
+    def _file(self, name: str) -> Answer:
+        """A file as it is; one that cannot be read is not there."""
+        # A page says its encoding itself.
+        media = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        try:
+            return Answer(200, (f"Content-Type: {media}",), (self._folder / name[1:]).read_bytes())
+        except OSError:
+            return NOT_FOUND
 
     def _index(self) -> dict[str, set[str]]:
         """Folder, with a final slash -> what lies directly in it: pictures, and folders with a final slash."""
@@ -111,15 +120,22 @@ class PlainFolder:
     def _page(self, name: str) -> bytes:
         items = [self._item(name, leaf) for leaf in sorted(self._pages[name])]
         title = escape(name)
-        return f"<!doctype html><title>{title}</title><h1>{title}</h1>\n{''.join(items)}".encode()
+        return f"<!doctype html><title>{title}</title><h1>{title}</h1>\n{''.join(items)}".encode("utf-8", "replace")
 
     def _item(self, name: str, leaf: str) -> str:
-        link = escape(quote(leaf))
+        link = escape(quote(os.fsencode(leaf)))
         if leaf.endswith("/"):
             return f'<p><a href="{link}">{escape(leaf)}</a></p>\n'
         notes = f"{(name + leaf).rpartition('.')[0]}.txt"
-        caption = (self._folder / notes[1:]).read_text().strip() if notes in self._files else ""
+        caption = self._caption(notes) if notes in self._files else ""
         return f'<figure><img src="{link}" alt="{escape(caption)}"></figure>\n'
+
+    def _caption(self, name: str) -> str:
+        """The words of a file in any encoding; none where it cannot be read or holds no text."""
+        try:
+            return read_text(self._folder / name[1:]).strip()
+        except LikenessError:
+            return ""
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -171,7 +187,7 @@ def application(source: Source, log: Path | None = None) -> web.Application:
 
     app = web.Application()
     app.on_cleanup.append(close)
-    app.router.add_get("/{path:.*}", answer)
+    app.router.add_get(r"/{path:[\s\S]*}", answer)  # a name may hold a line end
     return app
 
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import urllib.error
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl import server
+from pipeline.crawl import pages, server
 from pipeline.errors import MissingInput
 from tests.conftest import ROOT
 from tests.crawl.conftest import JPEG, Web, jpeg
@@ -56,6 +57,50 @@ def test_nothing_leads_out_of_a_plain_folder(plain: Path, path: str) -> None:
 
 def test_hidden_files_are_not_served(plain: Path) -> None:
     assert server.open_source(plain).find("any", "/Ann%20B/.hidden.jpg").status == 404
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])
+def test_a_caption_may_have_any_encoding(plain: Path, encoding: str) -> None:
+    (plain / "Ann B" / "1.txt").write_bytes("José\n".encode(encoding))
+    assert 'alt="José"'.encode() in server.open_source(plain).find("any", "/Ann%20B/").body
+
+
+def test_what_cannot_be_read_is_no_caption_and_no_error(plain: Path) -> None:
+    (plain / "Ann B" / "1.txt").write_bytes(b"\x89PNG\0\0\1\xff\0\0\0")
+    (plain / "Ann B" / "gone.jpg").symlink_to(plain / "nowhere.jpg")
+    (plain / "Ann B" / "gone.txt").symlink_to(plain / "nowhere.txt")
+    folder = server.open_source(plain)
+    assert b'<img src="1.jpg" alt="">' in folder.find("any", "/Ann%20B/").body
+    assert b'<img src="gone.jpg" alt="">' in folder.find("any", "/Ann%20B/").body
+    assert folder.find("any", "/Ann%20B/gone.jpg").status == 404
+
+
+ODD = [
+    b"a b",
+    b"100%",
+    b"a#b",
+    b"a?b",
+    "人像".encode(),
+    b"12:30",
+    b"a&b",
+    b'q"',
+    b"a+b",
+    b"a\\b",
+    b"%41",
+    b"a[1]",
+    b"caf\xe9",
+    b"a\nb",
+]
+
+
+def test_pictures_of_any_name_are_linked_and_found(tmp_path: Path) -> None:
+    for number, name in enumerate(ODD):
+        (tmp_path / os.fsdecode(name + b".jpg")).write_bytes(jpeg(number))
+    with server.served(str(tmp_path)) as port:
+        page = pages.parse(get(port, "/"), "utf-8", "http://a.test/", "LikenessBot")
+        bodies = {get(port, picture.url.removeprefix("http://a.test")) for picture in page.pictures}
+        server.contents(tmp_path)
+    assert bodies == {jpeg(number) for number in range(len(ODD))}
 
 
 def test_a_folder_is_served_from_its_own_process_and_every_request_logged(plain: Path, tmp_path: Path) -> None:
