@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import runner
 
 if TYPE_CHECKING:
+    from pipeline.samples.faces import FaceTable
     from pipeline.settings import Settings
 
 DATA, FOLDER = runner.DATA, runner.DATA / "samples"
@@ -22,7 +23,8 @@ def stage(settings: "Settings", _: Namespace) -> None:
     from pipeline.samples.faces import FaceTable
 
     spec, faces = read_spec(settings.samples.benchmark), FaceTable(DATA)
-    photos = selection.decide(DATA, faces, settings.samples, spec.all_prompts(), selection.rules(settings))
+    rules, made = selection.rules(settings), captions(faces, settings)
+    photos = selection.decide(DATA, faces, settings.samples, spec.all_prompts(), rules, made)
     todo = tasks.tasks(photos, faces, settings.samples)
     wanted = [runner.Wanted(FOLDER, (kind,), found) for kind, found in todo.items()]
     runner.make("samples", wanted, partial(worker.SampleWorker, DATA))
@@ -35,6 +37,17 @@ def stage(settings: "Settings", _: Namespace) -> None:
         kept="photos",
         nothing="no photo became a sample ({rejected}): look at `reject` in {folder}, in data/faces and in data/shapes",
     )
+
+
+def captions(faces: "FaceTable", settings: "Settings") -> dict[str, str | None]:
+    """Make the captions that a model is to make, and read them."""
+    from pipeline.samples import model_captions
+
+    todo = model_captions.tasks(DATA, faces, settings)
+    source, directory = settings.samples.captions, settings.models.captioner
+    wanted = runner.Wanted(FOLDER, (model_captions.KIND,), todo)
+    runner.make("captions", [wanted], partial(model_captions.CaptionWorker, directory, source, FOLDER))
+    return model_captions.read(FOLDER, todo)
 
 
 if __name__ == "__main__":

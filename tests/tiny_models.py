@@ -45,7 +45,11 @@ def models(folder: Path, kind: str = "sd") -> Models:
     names = {"recogniser_a": "recogniser", "recogniser_b": "none", "recogniser_c": "none", "head": "head.npz"}
     paths = {name: str(folder / value) for name, value in names.items()}
     return Models(
-        **paths, image_text=str(folder / "clip"), backbone=str(folder / "backbone"), allow_non_commercial=False
+        **paths,
+        image_text=str(folder / "clip"),
+        backbone=str(folder / "backbone"),
+        captioner="",
+        allow_non_commercial=False,
     )
 
 

@@ -1,4 +1,4 @@
-"""Captions: what the page says of a photo, without anything by which somebody could be reached."""
+"""Captions: what a page or a model says of a photo, without anything by which somebody could be reached."""
 
 import re
 
@@ -18,21 +18,36 @@ LEFTOVER = re.compile(r"[\s,;:|(\[\-]+$|^[\s,;:|)\].\-]+")
 
 
 def clean(caption: str | None, people: int) -> str:
-    """A page's caption without addresses, telephone numbers and links; a plain one where nothing is left.
+    """A caption without addresses, telephone numbers and links; a plain one where nothing is left.
 
     Args:
         people: how many the photo shows.
     """
-    text = caption or ""
-    for pattern in PRIVATE:
-        text = pattern.sub(" ", text)
-    text = LEFTOVER.sub("", re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"\s+", " ", text)))
-    return text if re.search(r"\w", text) else plain(people)
+    return _scrubbed(caption) or plain(people)
+
+
+def from_model(source: str, page: str | None) -> bool:
+    """Whether a photo is to have a model's caption: by the setting `samples.captions`, and what its page says."""
+    return source == "model" or (source == "page_else_model" and not _scrubbed(page))
+
+
+def choose(source: str, page: str | None, made: str | None, people: int) -> str:
+    """The caption of a photo: the page's or the model's, by the setting `samples.captions`; cleaned either way."""
+    return clean(made if from_model(source, page) else page, people)
 
 
 def plain(people: int) -> str:
     """A caption that says nothing but how many people there are."""
     return f"a photo of {COUNTS.get(people, f'{people} people')}"
+
+
+def _scrubbed(caption: str | None) -> str:
+    """What may stay; empty where no word is left."""
+    text = caption or ""
+    for pattern in PRIVATE:
+        text = pattern.sub(" ", text)
+    text = LEFTOVER.sub("", re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"\s+", " ", text)))
+    return text if re.search(r"\w", text) else ""
 
 
 def normal(caption: str) -> str:

@@ -1,8 +1,9 @@
 """Which photos become samples, what is shown of them, on which side of the split, and why the others do not."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from pipeline.samples.faces import FaceTable
 from pipeline.samples.framing import Frame, Framing, Rect
 from pipeline.samples.splits import assign, crosses
 from pipeline.settings import SamplesSettings, Settings
+
+Captions = Mapping[str, str | None]  # a model's, by photo
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,12 @@ def rules(settings: Settings) -> Framing:
 
 
 def decide(
-    data: Path, faces: FaceTable, settings: SamplesSettings, prompts: Sequence[str], rules: Framing
+    data: Path,
+    faces: FaceTable,
+    settings: SamplesSettings,
+    prompts: Sequence[str],
+    rules: Framing,
+    made: Captions | None = None,
 ) -> list[Photo]:
     """Decide about every photo of data/crawl, in the crawl's order.
 
@@ -48,8 +56,14 @@ def decide(
     small_faces, small_photo and no_size (`Framing.frame`); split (its people are in several); and of the training split
     benchmark_prompt (the caption is a prompt of the benchmark), only_photo (a person without another photo to take a
     reference from) and rare_size (few photos have its size, and it can be cropped to no other).
+
+    Args:
+        prompts: of the benchmark.
+        rules: what may be shown of a photo.
+        made: a model's captions by photo (model_captions.py).
     """
-    photos = [photo for path in shards.paths(data / "crawl", "photos") for photo in _read(path, faces, rules)]
+    paths, caption_of = shards.paths(data / "crawl", "photos"), partial(_caption, settings.captions, made or {})
+    photos = [photo for path in paths for photo in _read(path, faces, rules, caption_of)]
     split = assign(
         (photo.identity_ids for photo in photos if photo.identity_ids),
         settings.validation_share,
@@ -118,17 +132,21 @@ def _merged(photos: list[Photo], faces: FaceTable, rules: Framing, fewest: int) 
         ]
 
 
-def _read(path: Path, faces: FaceTable, rules: Framing) -> list[Photo]:
+def _caption(source: str, made: Captions, row: dict, people: int) -> str:
+    return captions.choose(source, row["caption"], made.get(row["photo_id"]), people)
+
+
+def _read(path: Path, faces: FaceTable, rules: Framing, caption_of: Callable[[dict, int], str]) -> list[Photo]:
     rows = shards.read(path, ["photo_id", "width", "height", "caption"]).to_pylist()
-    return [_photo(row, str(path), faces, rules) for row in rows]
+    return [_photo(row, str(path), faces, rules, caption_of) for row in rows]
 
 
-def _photo(row: dict, path: str, faces: FaceTable, rules: Framing) -> Photo:
+def _photo(row: dict, path: str, faces: FaceTable, rules: Framing, caption_of: Callable[[dict, int], str]) -> Photo:
     counted, found = faces.usable(row["photo_id"]), faces.of(row["photo_id"])
     names = [name for name in (counted if len(counted) else found)["identity_id"].to_pylist() if name is not None]
     reasons = [reason for reason in found["reject_reason"].to_pylist() if reason is not None]
     reject = reasons[0] if not len(counted) else "same_person_twice" if len(set(names)) < len(names) else None
-    caption = captions.clean(row["caption"], len(counted) or len(found))
+    caption = caption_of(row, len(counted) or len(found))
     photo = Photo(row["photo_id"], path, row["width"], row["height"], caption, tuple(names), None, reject)
     return photo if reject else _framed(photo, faces, rules)
 

@@ -141,6 +141,11 @@ def _check_together(settings: Settings, where: str) -> None:
             f"{where}: samples.validation_share and samples.test_share must be at most 1 together, found "
             f"{samples.validation_share} and {samples.test_share}"
         )
+    if samples.captions != "page" and not settings.models.captioner:
+        raise SettingsError(
+            f"{where}: models.captioner must name a directory with samples.captions: {samples.captions}, or set "
+            "samples.captions: page"
+        )
     if faces.landmarks == "face_alignment" and not faces.landmark_weights:
         raise SettingsError(f"{where}: faces.landmark_weights must name a directory with landmarks: face_alignment")
 

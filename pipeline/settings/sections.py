@@ -22,6 +22,9 @@ class Models:
     image_text: Annotated[str, text("open_clip directory")]
     backbone: Annotated[str, text("diffusers pipeline directory")]
     head: Annotated[str, text("3D head, .npz of ours")]
+    captioner: Annotated[
+        str, optional_path("image-to-text directory of transformers (BLIP, GIT, ...) that samples.captions may ask")
+    ]
     allow_non_commercial: Annotated[
         bool, plain("false: a part whose licence is not known to allow commercial use stops the run")
     ]
@@ -141,6 +144,10 @@ class SamplesSettings:
     photos_per_size: Annotated[
         int,
         whole(1, 1_000_000, "fewer training photos of a size are cropped to another: train.batch or more"),
+    ]
+    captions: Annotated[
+        Literal["page", "model", "page_else_model"],
+        plain("the page's; models.captioner's; or models.captioner's where the page says nothing"),
     ]
     benchmark: Annotated[str, text("prompt file: one of pipeline/benchmark/prompts/, or your own of that form")]
     cases: Annotated[
