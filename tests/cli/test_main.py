@@ -118,7 +118,7 @@ def test_names_that_are_kept_light_are_those_of_the_rest() -> None:
 
 def test_a_head_that_is_none_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("not a head")
-    assert "text.npz is no head to be read (it is neither" in refused(
+    assert "text.npz is no head that can be read (it is neither" in refused(
         "convert", "head", "text.npz", "out.npz", cwd=tmp_path
     )
     assert [path.name for path in tmp_path.iterdir()] == ["text.npz"]
