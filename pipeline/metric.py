@@ -50,6 +50,7 @@ class Card:
     detail: bool = False  # explains another number; tables show it on request
     least_people: int = 1  # images with fewer people have no such score
     share_of: str = ""
+    outside: bool = False  # what a judge from outside says: neither ranked nor compared
     ranked_from: tuple[str, float] | None = None  # who has less of an earlier metric than this is not ranked
 
 

@@ -291,6 +291,7 @@ FOUND = table(
     ("index", pa.int32(), "faces of an image from left to right"),
     ("box", BOX, "x1, y1, x2, y2"),
     ("score", pa.float32(), "of the detector"),
+    ("keypoints", pa.list_(pa.float32()), "x, y of five points: eyes, nose, corners of the mouth"),
     ("slot", pa.int32(), "the person it is taken for, -1 for none"),
     ("similarity", pa.float64(), "to that person's held-out photographs, mean of B and C; null for none"),
 )
@@ -311,6 +312,7 @@ REAL_FACES = table(
     ("identity_id", pa.string(), "of data/identities/people"),
     ("embedding_b", pa.list_(pa.float32()), "of recogniser B, unit length"),
     ("embedding_c", pa.list_(pa.float32()), "of recogniser C, unit length"),
+    ("keypoints", pa.list_(pa.float32()), "x, y of the five points that the faces were aligned by"),
     ("landmarks", LANDMARKS, "68 points x, y, iBUG order"),
 )
 

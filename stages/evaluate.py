@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
 def stage(settings: "Settings", asked: Namespace) -> None:
     """Look at the test photos once, then score every image."""
     from pipeline.benchmark import fairness
-    from pipeline.evaluate import requests, summary, tasks
+    from pipeline.evaluate import outside, requests, summary, tasks
     from pipeline.evaluate.real import RealWorker
     from pipeline.evaluate.worker import ScoreWorker
 
@@ -41,11 +41,17 @@ def stage(settings: "Settings", asked: Namespace) -> None:
     real, seen = SCORES / tasks.REAL, tasks.real_tasks(settings, SAMPLES)
     look = partial(RealWorker, settings.models, settings.evaluate, str(real))
     runner.make("evaluate: test photos", [runner.Wanted(real, tasks.REAL_KINDS, seen)], look)
+    others = outside.real_tasks(settings, real, seen)
+    judge = partial(outside.RealWorker, str(real))
+    runner.make("evaluate: test photos, by judges from outside", [runner.Wanted(real, (outside.KIND,), others)], judge)
     # Here, before any image is scored: it fails in one sentence where the recognisers cannot be calibrated.
     runner.finish(real, summary.of_real(real), "{faces} faces of {people} people in the test photos")
     scored = {name: tasks.score_tasks(settings, name, SAMPLES, IMAGES, seen) for name in names}
     wanted = [runner.Wanted(SCORES / name, tasks.SCORE_KINDS, todo) for name, todo in scored.items()]
     runner.make("evaluate", wanted, partial(ScoreWorker, settings, str(SAMPLES), str(SCORES)))
+    judged = {name: outside.score_tasks(settings, SCORES / name, todo, others) for name, todo in scored.items()}
+    wanted = [runner.Wanted(SCORES / name, (outside.KIND,), todo) for name, todo in judged.items()]
+    runner.make("evaluate: judges from outside", wanted, partial(outside.ScoreWorker, str(SAMPLES), str(SCORES)))
     for name in names:
         runner.finish(
             SCORES / name, summary.of(SCORES / name), "{images} cases scored in {folder}, {missing_faces} faces missing"

@@ -80,6 +80,11 @@ def test_a_stage_is_run_again_when_another_model_is_named(restored: Path) -> Non
     assert "crawl" not in changed(restored)
 
 
+def test_one_more_judge_from_outside_trains_and_draws_nothing_again(restored: Path) -> None:
+    edit(restored, "outside: []", "outside: [judge]")
+    assert changed(restored) == {"evaluate", "report"}
+
+
 def test_the_served_folder_is_what_the_crawl_depends_on(restored: Path) -> None:
     dvc_project.put(restored / "photos")
     edit(restored, "serve: data/world", "serve: photos")

@@ -46,6 +46,7 @@ def models(folder: Path, kind: str = "sd") -> Models:
     paths = {name: str(folder / value) for name, value in names.items()}
     return Models(
         **paths,
+        outside=(),
         image_text=str(folder / "clip"),
         backbone=str(folder / "backbone"),
         captioner="",

@@ -7,6 +7,7 @@ loop chooses photos.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 
 from pipeline.benchmark.cases import Case
 from pipeline.encoders.judges import network_file
@@ -85,7 +86,7 @@ def check_prompts(captions: Iterable[str], cases: Sequence[Case], normal: Callab
 
 
 def check_recognisers(models: Models) -> None:
-    """The recognisers that score are not the one that conditions, nor each other.
+    """The recognisers that score, judges from outside too, are not the one that conditions, nor each other.
 
     Packs may share a detector and landmarks, and published ones that differ in these share their recogniser (buffalo_l
     and buffalo_m of insightface): what is compared is the file that recognises.
@@ -94,12 +95,14 @@ def check_recognisers(models: Models) -> None:
         FairnessError: two directories have the same recogniser.
         MissingInput: a directory has none.
     """
-    found = {role: file_fingerprint([network_file(getattr(models, f"recogniser_{role}"))]) for role in "abc"}
-    for first, second in (("a", "b"), ("a", "c"), ("b", "c")):
+    named = {f"models.recogniser_{role}": getattr(models, f"recogniser_{role}") for role in "abc"}
+    named |= {f"models.outside[{number}]": name for number, name in enumerate(models.outside)}
+    found = {setting: file_fingerprint([network_file(name)]) for setting, name in named.items()}
+    for first, second in combinations(found, 2):
         if found[first] == found[second]:
             raise FairnessError(
-                f"models.recogniser_{first} and models.recogniser_{second} have the same recogniser: what scores must "
-                "differ from what conditions, and the two that score from each other; name another pack"
+                f"{first} and {second} have the same recogniser: what scores must differ from what conditions, and "
+                "those that score from each other; name another pack"
             )
 
 

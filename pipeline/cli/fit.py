@@ -25,7 +25,7 @@ def examine(chosen: Settings) -> Iterator[Finding]:
 def of_parts(chosen: Settings) -> Iterator[Finding]:
     """Each pretrained part: whether it is there, its licence, and whether this run may use it."""
     for name, path in chosen.parts().items():
-        if not Path(path).exists():
+        if not licences.is_dlib(path) and not Path(path).exists():
             yield (
                 NO,
                 name,
@@ -35,6 +35,10 @@ def of_parts(chosen: Settings) -> Iterator[Finding]:
         try:
             if not chosen.models.allow_non_commercial:
                 licences.check({name: path})
+            if licences.is_dlib(path):
+                from pipeline.encoders.judges import dlib_files  # here: what a help text does not wait for
+
+                dlib_files(path)
             yield OK, name, f"{path} (licence: {licences.of(path)})"
         except LikenessError as error:
             yield NO, name, str(error)

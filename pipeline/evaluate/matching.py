@@ -26,8 +26,13 @@ def assign(similarity: Floats) -> NDArray[np.intp]:
     return matched
 
 
-def calibrate(embeddings: Floats, identities: Sequence[str], seed: int = 0) -> Calibration:
-    """The scale of a recogniser from real faces (F, D) of unit length and whose they are.
+def calibrate(
+    embeddings: Floats,
+    identities: Sequence[str],
+    seed: int = 0,
+    settings: str = "models.recogniser_b and models.recogniser_c",
+) -> Calibration:
+    """The scale of a recogniser from real faces (F, D) of unit length and whose they are; `settings` name it in errors.
 
     Raises:
         MissingInput: there are not two people, or nobody has two faces, or the recogniser cannot tell people apart.
@@ -49,7 +54,7 @@ def calibrate(embeddings: Floats, identities: Sequence[str], seed: int = 0) -> C
     if genuine.mean() <= impostor.mean():
         raise MissingInput(
             f"a recogniser that scores finds two photographs of one person no more alike ({genuine.mean():.3f}) than "
-            f"those of two people ({impostor.mean():.3f}): check models.recogniser_b and models.recogniser_c"
+            f"those of two people ({impostor.mean():.3f}): check {settings}"
         )
     threshold = np.quantile(impostor, 1.0 - FALSE_ACCEPTANCE)
     return Calibration(float(impostor.mean()), float(genuine.mean()), float(threshold))

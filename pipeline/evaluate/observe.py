@@ -51,8 +51,8 @@ class FaceObserver:
         boxes, keypoints, scores = self._detect(image)
         return ScoredDetections(boxes, keypoints, scores, self._embed(image, keypoints))
 
-    def at(self, image: Pixels, boxes: Floats, keypoints: Floats) -> dict[str, Floats]:
-        """Embeddings of faces whose boxes (K, 4) and key points (K, 5, 2) are known.
+    def at(self, image: Pixels, boxes: Floats, keypoints: Floats) -> tuple[dict[str, Floats], Floats]:
+        """Embeddings of faces whose boxes (K, 4) and key points (K, 5, 2) are known, and the aligning points.
 
         Each is found again with this detector where it can be, so that real faces are aligned as generated ones are.
         """
@@ -61,7 +61,7 @@ class FaceObserver:
         for index, overlaps in enumerate(iou(np.asarray(boxes, np.float64), found)):
             if len(overlaps) and overlaps.max() >= SAME_FACE:
                 points[index] = again[overlaps.argmax()]
-        return self._embed(image, points)
+        return self._embed(image, points), points
 
     def _detect(self, image: Pixels) -> tuple[Floats, Floats, Floats]:
         rows, points = self._detector.detect(np.ascontiguousarray(image[..., ::-1]))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline import records, shards
 from pipeline.evaluate.observe import FaceObserver, TextObserver
 from pipeline.images import decode
-from pipeline.metric import ENCODERS
+from pipeline.metric import ENCODERS, Floats
 from pipeline.settings import EvaluateSettings, Models
 
 
@@ -26,24 +26,25 @@ class RealWorker:
         faces, features = [], []
         for row in photos:
             pixels = decode(row["image"]["bytes"])
-            faces += self._rows(row, self._embed(pixels, row["faces"]))
+            faces += self._rows(row, *self._embed(pixels, row["faces"]))
             features.append(_feature(row, self._text.image(pixels).tolist()))
         self._write("features", task.key, features, records.FEATURES)
         self._write("faces", task.key, faces, records.REAL_FACES)  # the last: its existence means complete
         return len(photos)
 
-    def _embed(self, pixels: np.ndarray, faces: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    def _embed(self, pixels: np.ndarray, faces: list[dict[str, Any]]) -> tuple[dict[str, Floats], Floats]:
         boxes = np.array([face["box"] for face in faces], np.float64).reshape(-1, 4)
         points = np.array([face["keypoints"] for face in faces], np.float32).reshape(-1, 5, 2)
         return self._faces.at(pixels, boxes, points)
 
-    def _rows(self, row: dict[str, Any], embeddings: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    def _rows(self, row: dict[str, Any], embeddings: dict[str, Floats], points: Floats) -> list[dict[str, Any]]:
         return [
             {
                 "face_id": face["face_id"],
                 "photo_id": row["photo_id"],
                 "identity_id": face["identity_id"],
                 **{f"embedding_{name}": embeddings[name][index].tolist() for name in ENCODERS},
+                "keypoints": points[index].ravel().tolist(),
                 "landmarks": face["landmarks"],
             }
             for index, face in enumerate(row["faces"])

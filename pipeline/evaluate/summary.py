@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import shards
+from pipeline.evaluate import outside
 from pipeline.evaluate.casts import read_gallery
 
 
@@ -20,8 +21,9 @@ def of(folder: Path) -> dict[str, Any]:
 
 
 def of_real(folder: Path) -> dict[str, Any]:
-    """The scales of the recognisers and how much they were fitted on."""
+    """The scales of the recognisers and of judges from outside, and how much they were fitted on."""
     faces = shards.read_all(folder, "faces", ["identity_id", "photo_id"])
     scales = {name: vars(scale) for name, scale in read_gallery(folder).calibration.items()}
+    scales |= {title: vars(judge.calibration) for title, judge in outside.read_galleries(folder).items()}
     people = len(set(faces["identity_id"].to_pylist()))
     return {"faces": faces.num_rows, "people": people, "calibration": scales}

@@ -8,6 +8,7 @@ from pipeline.benchmark import cases
 from pipeline.code import code_fingerprint, plugin, schema_parts
 from pipeline.encoders.judges import judge_fingerprint
 from pipeline.errors import MissingInput
+from pipeline.evaluate import outside
 from pipeline.evaluate.worker import ScoreTask
 from pipeline.settings import Settings, parse_reference_count
 
@@ -84,13 +85,14 @@ def check_scored(params: Settings, names: Sequence[str], data: Path) -> None:
         MissingInput: naming the folder of `data`/scores.
     """
     real = real_tasks(params, data / "samples")
+    judged = outside.real_tasks(params, data / "scores" / REAL, real)
     for name in names:
         folder = data / "scores" / name
-        wanted = {
-            shards.path_of(folder, "scores", task.key)
-            for task in score_tasks(params, name, data / "samples", data / "images", real)
-        }
-        if wanted != set(shards.paths(folder, "scores")):
+        tasks = score_tasks(params, name, data / "samples", data / "images", real)
+        others = outside.score_tasks(params, folder, tasks, judged)
+        wanted = {shards.path_of(folder, "scores", task.key) for task in tasks}
+        wanted |= {shards.path_of(folder, outside.KIND, task.key) for task in others}
+        if wanted != {*shards.paths(folder, "scores"), *shards.finished(folder, outside.KIND)}:
             raise MissingInput(
                 f"{folder} does not fit the images, cases, models and metrics that there are now: run "
                 "`python -m stages.evaluate` again"

@@ -146,12 +146,13 @@ def score_rows(head: Mapping[str, str], names: list[str], scores: Iterable[Score
 def _faces(found: ScoredDetections, asked: Evidence) -> Iterator[dict[str, Any]]:
     similarity = mean_of({name: asked.to_held_out(name) for name in ENCODERS})
     slots = {int(face): slot for slot, face in enumerate(asked.matched) if face >= 0}
-    for index, (box, score) in enumerate(zip(found.boxes, found.scores, strict=True)):
+    for index, (box, points, score) in enumerate(zip(found.boxes, found.keypoints, found.scores, strict=True)):
         slot = slots.get(index, -1)
         yield {
             "index": index,
             "box": box.tolist(),
             "score": float(score),
+            "keypoints": points.ravel().tolist(),
             "slot": slot,
             "similarity": float(similarity[slot, index]) if slot >= 0 else None,
         }

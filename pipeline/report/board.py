@@ -188,6 +188,8 @@ class Cell:
         self.estimates[card.name, method] = Estimate(row, draws, units)
 
     def _rank(self, card: Card) -> None:
+        if card.outside:
+            return
         names = [name for name in self._inputs.methods if self._known(card.name, name) and self._worthy(card, name)]
         if not names:
             return
@@ -200,15 +202,18 @@ class Cell:
 
     def differences(self) -> Iterator[Difference]:
         """Each method against the floor and against every later method, per metric; ablations are not among them."""
-        for card in self._inputs.cards:
+        for card in self._compared_cards():
             yield from self._compared(card, list(self._pairs(card)))
 
     def ablated(self) -> Iterator[Difference]:
         """Each full method minus each of its ablations, per metric: a family of p-values is one method's ablations."""
-        for card in self._inputs.cards:
+        for card in self._compared_cards():
             for method in self._inputs.methods:
                 pairs = [(method, other) for other in self._inputs.ablations_of(method)]
                 yield from self._compared(card, [pair for pair in pairs if self._comparable(card, *pair)])
+
+    def _compared_cards(self) -> list[Card]:
+        return [card for card in self._inputs.cards if not card.outside]
 
     def _compared(self, card: Card, pairs: Sequence[tuple[str, str]]) -> Iterator[Difference]:
         minus = [_minus(*(self.estimates[card.name, name] for name in pair)) for pair in pairs]

@@ -12,7 +12,7 @@ from pipeline import shards
 from pipeline.report import board, manifest, tables
 from pipeline.report.audit import Figure
 from pipeline.report.sources import Sources
-from pipeline.report.statistics import ablations
+from pipeline.report.statistics import ablations, orders
 
 # Of the stages, and of the tables (protocol and people), what stands in metrics.json.
 HEADLINE = (
@@ -32,6 +32,8 @@ def write(folder: Path, sources: Sources) -> None:
     differences = [each for cell in cells for each in cell.differences()]
     names = [field.name for field in fields(board.Difference)]
     table(folder / "differences.csv", names, [astuple(each) for each in differences])
+    told = [astuple(each) for cell in cells for each in orders.accords(cell, inputs)]
+    table(folder / "outside.csv", orders.COLUMNS, told)
     table(folder / "ablations.csv", ablations.COLUMNS, ablations.rows(cells, sources.changed))
     numbers = tables.main_numbers(cells, inputs.cards, inputs.listed)
     figures = audited(sources.figures)

@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from pipeline import licences, shards
 from pipeline.code import project_fingerprint
+from pipeline.encoders.judges import dlib_files
 from pipeline.report import charts, tables
 from pipeline.settings import Settings
 
@@ -111,12 +112,18 @@ def weights(settings: Settings, folder: Path, elsewhere: Sequence[str]) -> list[
 
 
 def _weights(role: str, path: Path) -> Weights:
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    files = _files(path)
     size = sum(each.stat().st_size for each in files) / 1e6
     licence, card = licences.of(path), path / licences.CARD
     released = json.loads(card.read_text()).get("released", {}) if card.is_file() else {}
     made_of = ", ".join(f"{name} {fingerprint}" for name, fingerprint in released.items())
     return Weights(role, str(path), made_of, licence, f"{size:.1f}", shards.file_fingerprint(files))
+
+
+def _files(path: Path) -> list[Path]:
+    if licences.is_dlib(path):
+        return dlib_files(str(path))
+    return [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
 
 
 def run_facts(settings: Settings, data: Path, benchmark: str, cases: int) -> list[Fact]:

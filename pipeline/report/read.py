@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline import plugins, shards
 from pipeline.errors import MissingInput
+from pipeline.evaluate import outside
 from pipeline.metric import Card
 from pipeline.report import board
 from pipeline.settings import Settings
@@ -68,12 +69,11 @@ def inputs(folder: Path, settings: Settings) -> board.Inputs:
         MissingInput: nothing was scored.
     """
     names = scored(folder)
-    known = cards(settings.metrics)
     return board.Inputs(
-        scores=board.named(table(folder, names, "scores"), settings.methods),
+        scores=board.named(_scores(folder, names, settings), settings.methods),
         features=table(folder, names, "features"),
         photographs=photographs(folder / REAL),
-        cards=known,
+        cards=[*cards(settings.metrics), *map(outside.card, outside.titles(settings.models.outside))],
         distances=distances(settings.metrics),
         methods=methods(settings),
         draws=settings.report.draws,
@@ -82,6 +82,13 @@ def inputs(folder: Path, settings: Settings) -> board.Inputs:
         ablations=ablations(settings),
         elsewhere=elsewhere(names, settings),
     )
+
+
+def _scores(folder: Path, names: Sequence[str], settings: Settings) -> pd.DataFrame:
+    """All rows of the metrics and, where there are any, of the judges from outside."""
+    found = table(folder, names, "scores")
+    judged = [name for name in names if shards.finished(folder / name, outside.KIND)] if settings.models.outside else []
+    return pd.concat([found, table(folder, judged, outside.KIND)], ignore_index=True) if judged else found
 
 
 def distances(metrics: Sequence[str]) -> dict[str, board.Distance]:

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.method import is_method, method_class
 from pipeline.metric import Card
 from pipeline.report import board, charts
+from pipeline.report.statistics import orders
 
 BOUNDS = {
     "no_id": "the backbone with prompt and seed alone: the floor of identity",
@@ -68,6 +69,7 @@ class CellShown:
     lines: tuple[Line, ...]
     chart: str
     differences: tuple["DifferenceShown", ...]
+    accords: tuple[str, ...] = ()  # the orders by judges from outside beside that by B and C
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def shown(cell: board.Cell, inputs: board.Inputs, wanted: Sequence[str]) -> Cell
         lines=lines,
         chart=_chart(cell, lines),
         differences=tuple(difference(each, inputs.cards) for each in cell.differences()),
+        accords=tuple(accord(each) for each in orders.accords(cell, inputs)),
     )
 
 
@@ -197,6 +200,12 @@ def difference(each: board.Difference, cards: Sequence[Card]) -> DifferenceShown
         verdict(each),
         plain(each.mean),
     )
+
+
+def accord(each: orders.Accord) -> str:
+    """How far a judge from outside orders the methods as B and C do, as text."""
+    judge = "all of them together" if each.judge == orders.ALL else each.judge
+    return f"{judge} {number(each.tau)} ({number(each.low)} to {number(each.high)}), {each.methods} methods"
 
 
 def main_numbers(

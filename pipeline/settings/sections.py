@@ -19,6 +19,10 @@ class Models:
     ]
     recogniser_b: Annotated[str, recogniser("only scores")]
     recogniser_c: Annotated[str, recogniser("only scores")]
+    outside: Annotated[
+        tuple[Annotated[str, recogniser("a judge")], ...],
+        plain("further recognisers that score in columns of their own, never in a main number or rank"),
+    ]
     image_text: Annotated[str, text("open_clip directory")]
     backbone: Annotated[str, text("diffusers pipeline directory")]
     head: Annotated[str, text("3D head, .npz of ours")]
@@ -247,5 +251,6 @@ class Settings:
     def parts(self) -> dict[str, str]:
         """The pretrained parts: the setting that names one -> its directory or file."""
         models = {f"models.{name}": value for name, value in dataclasses.asdict(self.models).items()}
-        named = {**models, "faces.landmark_weights": self.faces.landmark_weights}
+        judges = {f"models.outside[{number}]": name for number, name in enumerate(self.models.outside)}
+        named = {**models, **judges, "faces.landmark_weights": self.faces.landmark_weights}
         return {name: path for name, path in named.items() if isinstance(path, str) and path}

@@ -228,7 +228,7 @@ def _real(folder: Path, photos: Sequence[Photo]) -> None:
     faces, features = [], []
     for photo in photos:
         row = {"face_id": photo.shot.face_id, "photo_id": photo.photo_id, "identity_id": f"id{photo.person:03d}"}
-        row["landmarks"] = [0.0] * 2 * records.POINTS
+        row |= {"landmarks": [0.0] * 2 * records.POINTS, "keypoints": [0.0] * 10}
         seen = {
             f"embedding_{name}": unit(identity(photo.person) + 0.13 * rng.normal(size=SIZE)).tolist()
             for name in ENCODERS
