@@ -323,8 +323,7 @@ def describe(folder: str) -> str:
     Raises:
         MissingInput: `folder` holds no Parquet file.
     """
-    files = dataset.dataset(folder, format="parquet").files
-    if not files:
+    if not (files := dataset.dataset(folder, format="parquet").files):
         raise MissingInput(f"no shards in {folder}: name a folder of one kind, like data/crawl/photos")
     schema = dataset.dataset(files[0], format="parquet").schema
     return "\n".join([(schema.metadata or {}).get(DESCRIPTION, b"").decode(), *_lines(schema, "  ")])
@@ -332,8 +331,7 @@ def describe(folder: str) -> str:
 
 def _lines(fields: Iterable[pa.Field], margin: str) -> Iterator[str]:
     for field in fields:
-        inner = field.type.value_type if pa.types.is_list(field.type) else field.type
-        nested = pa.types.is_struct(inner)
+        nested = pa.types.is_struct(inner := field.type.value_type if pa.types.is_list(field.type) else field.type)
         kind = ("list of struct" if inner is not field.type else "struct") if nested else str(field.type)
         yield f"{margin}{field.name:14} {kind:34} {(field.metadata or {}).get(DESCRIPTION, b'').decode()}".rstrip()
         if nested:
