@@ -115,9 +115,9 @@ TRUTH = table(
 
 URLS = table(
     "data/crawl/urls: one row per URL that was seen, with its outcome",
-    ("url", pa.string(), "as it was asked for, in its normal form"),
+    ("url", pa.string(), "as it was asked for, in its normal form, or a local picture's address (folder://...)"),
     ("url_id", pa.string(), "first 16 hex digits of the URL's sha256"),
-    ("kind", pa.string(), "page or image"),
+    ("kind", pa.string(), "page, sitemap or image"),
     ("outcome", pa.string(), "kept, read (a page), duplicate, never (not asked again) or later (worth a try)"),
     ("reject", pa.string(), "reason of never and later: robots, opt_out, not_found, bad_image, ...; else null"),
     ("detail", pa.string(), "evidence: the header, the status, the decoder's words"),
@@ -138,9 +138,9 @@ PHOTOS = table(
     ("page_url", pa.string(), "the page that shows it"),
     ("caption", pa.string(), "figure caption if there is one, else alt text"),
     ("phash", pa.uint64(), "perceptual hash"),
-    ("collection_mode", pa.string(), "how photos were collected, as crawl.collection_mode says"),
-    ("legal_basis", pa.string(), "why they may be used, as crawl.legal_basis says"),
-    ("licence", pa.string(), "the photos' licence, as crawl.licence says"),
+    ("collection_mode", pa.string(), "how photos were collected, as crawl.collection_mode or their source says"),
+    ("legal_basis", pa.string(), "why they may be used, as crawl.legal_basis or their source says"),
+    ("licence", pa.string(), "the photos' licence, as crawl.licence, their source or its row says"),
 )
 
 

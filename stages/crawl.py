@@ -1,4 +1,4 @@
-"""crawl: from seed pages and URL lists to data/crawl, politely and safely; one row per URL with its outcome.
+"""crawl: from seed pages, URL lists and sources to data/crawl, politely and safely; one row per URL with its outcome.
 
 What was fetched is remembered in .work/crawl/, so that a killed crawl goes on where it was and a repeated one asks
 only for what is new. That folder may be deleted: the next crawl fetches everything again.
@@ -25,9 +25,8 @@ def stage(settings: "Settings", _: Namespace) -> None:
     permission.check_basis(settings.crawl)
     with walk.crawled(settings.crawl, WORK) as (found, ledger):
         urls, photos = tasks.rows(found, ledger, settings.crawl)
-        wanted = [
-            runner.Wanted(FOLDER, (kind,), todo) for kind, todo in tasks.tasks(urls, photos, settings.crawl).items()
-        ]
+        todo = tasks.tasks(urls, photos, settings.crawl, tasks.label_rows(urls, found))
+        wanted = [runner.Wanted(FOLDER, (kind,), each) for kind, each in todo.items()]
         runner.make_here(wanted, partial(worker.CrawlWorker, lambda url: ledger.body(found.visits[url]), FOLDER))
     if said := takedown.warning(settings.crawl.takedown, found.unmatched):
         print(said, file=sys.stderr)
@@ -37,7 +36,7 @@ def stage(settings: "Settings", _: Namespace) -> None:
         "{photos} photos from {urls} URLs: {outcomes}",
         kept="photos",
         nothing="the crawl kept no photo of {urls} URLs ({rejects}): look at {folder}/urls, and at "
-        "crawl.seeds, crawl.scope and crawl.min_side in params.yaml",
+        "crawl.seeds, crawl.sources, crawl.scope and crawl.min_side in params.yaml",
     )
 
 

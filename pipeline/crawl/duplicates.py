@@ -64,11 +64,15 @@ class Candidate:
     pixels: int  # width times height
     length: int  # bytes
     url: str
+    source: int = 0  # the first that gave it
 
     @property
-    def rank(self) -> tuple[int, int, str]:
-        """The best of equals comes first, whatever the order of arrival: most pixels, most bytes, smallest URL."""
-        return (-self.pixels, -self.length, self.url)
+    def rank(self) -> tuple[int, int, int, str]:
+        """The best of equals comes first, whatever the order of arrival.
+
+        That of the first source, under whose terms it is then kept, then most pixels, most bytes, smallest URL.
+        """
+        return (self.source, -self.pixels, -self.length, self.url)
 
 
 def winners(candidates: Iterable[Candidate], bits: int, same: Callable[[Candidate, Candidate], bool]) -> dict[str, str]:
@@ -122,13 +126,21 @@ class Choice:
     banned: frozenset[str]
 
 
-def choose(visits: Sequence[Visit], ledger: Ledger, settings: CrawlSettings) -> Choice:
-    """Find equal and nearly equal pictures among the visits, and the one of each that is kept."""
+def choose(
+    visits: Sequence[Visit], ledger: Ledger, settings: CrawlSettings, sources: Mapping[str, int] | None = None
+) -> Choice:
+    """Find equal and nearly equal pictures among the visits, and the one of each that is kept.
+
+    Args:
+        sources: URL -> the number of its source; one that is not in it is of the first.
+    """
+    source = sources or {}
     files: dict[str, Candidate] = {}
     by_hash: dict[str, Visit] = {}
-    for visit in sorted((visit for visit in visits if _decoded(visit, settings)), key=lambda item: item.url):
-        size = visit.width * visit.height
-        files.setdefault(visit.sha256, Candidate(visit.sha256, visit.phash, size, visit.length, visit.url))
+    decoded = (visit for visit in visits if _decoded(visit, settings))
+    for visit in sorted(decoded, key=lambda item: (source.get(item.url, 0), item.url)):
+        size, number = visit.width * visit.height, source.get(visit.url, 0)
+        files.setdefault(visit.sha256, Candidate(visit.sha256, visit.phash, size, visit.length, visit.url, number))
         by_hash.setdefault(visit.sha256, visit)
 
     def same(one: Candidate, other: Candidate) -> bool:

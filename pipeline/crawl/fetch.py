@@ -31,7 +31,7 @@ GZIP = b"\x1f\x8b"
 REDIRECTS = {301, 302, 303, 307, 308}
 GONE = {404: "not_found", 410: "not_found", 451: "unavailable_for_legal_reasons"}
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
-ACCEPT = {"page": "text/html", "image": "image/jpeg, image/png, image/webp", "robots": "text/plain"}
+ACCEPT = {"page": "text/html", "image": "image/jpeg, image/png, image/webp", "robots": "text/plain", "sitemap": "*/*"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Fetcher:
         await self._ask_robots(url)
 
     async def _ask_robots(self, url: str) -> None:
-        rules = await self._rules_of(url)
+        rules = await self.rules_of(url)
         if not rules.reachable:
             raise Refused("robots_unavailable", "robots.txt could not be had, which forbids all for now", False)
         if rules.interval > permission.MAX_INTERVAL:
@@ -123,7 +123,8 @@ class Fetcher:
         if rules.reserves(url):
             raise Refused("opt_out", "robots.txt: content-usage: train-ai=n")
 
-    async def _rules_of(self, url: str) -> Rules:
+    async def rules_of(self, url: str) -> Rules:
+        """What the robots.txt of a URL's origin says."""
         origin = urls.origin_of(url)
         if origin not in self._rules:
             self._rules[origin] = asyncio.create_task(self._fetch_rules(origin))

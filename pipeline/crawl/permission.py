@@ -30,8 +30,11 @@ def check_basis(crawl: CrawlSettings) -> None:
     Raises:
         SettingsError: no seed or scope; the settings themselves ask for a collection mode and a legal basis.
     """
-    if not (crawl.seeds or crawl.url_lists) or not crawl.scope:
-        raise SettingsError("crawl.seeds (or crawl.url_lists) and crawl.scope must name what is collected")
+    asked = crawl.seeds or crawl.url_lists or not all(source.local for source in crawl.sources)
+    if not (asked or crawl.sources) or (asked and not crawl.scope):
+        raise SettingsError(
+            "crawl.seeds (or crawl.url_lists, or crawl.sources) and crawl.scope must name what is collected"
+        )
 
 
 def agent_token(user_agent: str) -> str:

@@ -19,9 +19,12 @@ from pipeline.settings import CrawlSettings
 URLS_PER_SHARD = 20_000
 
 
-def tasks(addresses: Sequence[Row], photos: Sequence[Row], settings: CrawlSettings) -> dict[str, list[shards.Task]]:
-    """The shards to make, by kind, from all rows of URLs and of photos in the order of their ids."""
+def tasks(
+    addresses: Sequence[Row], photos: Sequence[Row], settings: CrawlSettings, labels: Sequence[Row] = ()
+) -> dict[str, list[shards.Task]]:
+    """The shards to make, by kind, from all rows of URLs, of photos and of labels in the order of their ids."""
     pieces = {
+        "labels": leaves(labels, "photo_id", URLS_PER_SHARD),
         "urls": leaves(addresses, "url_id", URLS_PER_SHARD),
         "photos": leaves(photos, "photo_id", settings.photos_per_shard),
     }
@@ -35,7 +38,7 @@ def tasks(addresses: Sequence[Row], photos: Sequence[Row], settings: CrawlSettin
 
 def rows(found: CrawlResult, ledger: Ledger, settings: CrawlSettings) -> tuple[list[Row], list[Row]]:
     """The rows of URLs and those of photos."""
-    choice = choose(list(found.visits.values()), ledger, settings)
+    choice = choose(list(found.visits.values()), ledger, settings, found.sources)
     return url_rows(found, choice, settings), photo_rows(found, choice, settings)
 
 
@@ -68,7 +71,7 @@ def _outcome(visit: Visit, choice: Choice, settings: CrawlSettings) -> tuple[str
     """Outcome, reject and detail of a visit."""
     if visit.reject:
         return ("never" if visit.permanent else "later"), visit.reject, visit.detail
-    if visit.kind == "page":
+    if visit.kind != "image":
         return "read", "", ""
     if min(visit.width, visit.height) < settings.min_side:
         return "never", "too_small", f"{visit.width} x {visit.height} pixels, at least {settings.min_side} are asked"
@@ -87,10 +90,12 @@ def photo_rows(found: CrawlResult, choice: Choice, settings: CrawlSettings) -> l
         if winner := choice.winner.get(visit.sha256):
             shown[winner] += [(visit.url, mention) for mention in found.mentions.get(visit.url, ())]
     kept = sorted(set(choice.winner.values()) - choice.banned)
-    return [_photo_row(found.visits[choice.candidates[sha256].url], shown[sha256], settings) for sha256 in kept]
+    return [_photo_row(found.visits[choice.candidates[sha256].url], shown[sha256], found, settings) for sha256 in kept]
 
 
-def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: CrawlSettings) -> Row:
+def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], found: CrawlResult, settings: CrawlSettings) -> Row:
+    number = found.sources.get(visit.url, 0)
+    terms = settings.sources[number - 1] if number else settings
     # A caption from its own page before that of a duplicate's page, and any caption before none.
     _, mention = min(shown, key=lambda item: (not item[1].caption, item[0] != visit.url, item[1], item[0]))
     return {
@@ -101,10 +106,18 @@ def _photo_row(visit: Visit, shown: Sequence[tuple[str, Mention]], settings: Cra
         "page_url": mention.page_url,
         "caption": mention.caption,
         "phash": visit.phash,
-        "collection_mode": settings.collection_mode,
-        "legal_basis": settings.legal_basis,
-        "licence": settings.licence,
+        "collection_mode": terms.collection_mode,
+        "legal_basis": terms.legal_basis,
+        "licence": found.licences.get(visit.url) or terms.licence,
     }
+
+
+def label_rows(addresses: Sequence[Row], found: CrawlResult) -> list[Row]:
+    """A row per photo and person that sources see in it (worker.LABELS), from the rows of URLs."""
+    known = {
+        (row["photo_id"], label) for row in addresses if row["photo_id"] for label in found.labels.get(row["url"], ())
+    }
+    return [{"photo_id": photo, "label": label} for photo, label in sorted(known)]
 
 
 def leaves(rows: Sequence[Row], key: str, limit: int, depth: int = 0) -> Iterator[Sequence[Row]]:

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,39 +21,22 @@ from pipeline.crawl import addresses, pages, permission, server, takedown, urls
 from pipeline.crawl.duplicates import perceptual_hash
 from pipeline.crawl.fetch import Fetcher
 from pipeline.crawl.ledger import Ledger, Visit
+from pipeline.crawl.sources import local, sitemap, table
+from pipeline.crawl.sources.result import CrawlResult, Mention
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
 from pipeline.errors import LikenessError, MissingInput
 from pipeline.files import lines, read_text
-from pipeline.settings import CrawlSettings
+from pipeline.settings import CrawlSettings, SourceSettings
 
 # Of what hosts answer, this alone depends on a setting: it is asked again each time.
 FORGOTTEN = "too_large"
 
 
-@dataclass(frozen=True, order=True)
-class Mention:
-    """Where a picture is shown, and what is said about it."""
-
-    page_url: str
-    caption: str
-
-
-@dataclass
-class CrawlResult:
-    """All URLs that were seen: what became of each, and which pages mention it."""
-
-    visits: dict[str, Visit] = field(default_factory=dict)
-    mentions: dict[str, set[Mention]] = field(default_factory=lambda: defaultdict(set))
-    linked_from: dict[str, str] = field(default_factory=dict)  # page -> the smallest page that links to it
-    reserved: dict[str, str] = field(default_factory=dict)  # picture -> the opt-out of a page that shows it
-    unmatched: list[str] = field(default_factory=list)  # lines of crawl.takedown that name nothing that was seen
-
-
 async def crawl(
     settings: CrawlSettings, hosts: Mapping[str, tuple[str, int]], ledger: Ledger, takedown: Takedown
 ) -> CrawlResult:
-    """Visit everything that the seeds and URL lists lead to.
+    """Visit everything that the seeds, the URL lists and those of the sources lead to.
 
     Args:
         settings: the section `crawl`.
@@ -63,10 +46,14 @@ async def crawl(
     """
     found = CrawlResult()
     for url, caption in listed(settings.url_lists):
-        found.mentions[url].add(Mention("", caption))
+        found.note(url, Mention("", caption), 0)
+    for number, source in enumerate(settings.sources, 1):
+        _take_in(source, number, found)
     async with Fetcher(settings, hosts) as fetcher:
         walk = _Walk(settings, fetcher, ledger, takedown, found)
-        await walk.through_pages()
+        await walk.through_pages(settings.seeds)
+        for number, source in enumerate(settings.sources, 1):
+            await walk.through_site(source, number)
         await walk.through_pictures()
     return found
 
@@ -82,9 +69,19 @@ def crawled(settings: CrawlSettings, work: Path) -> Iterator[tuple[CrawlResult, 
     memory = work / (server.contents(Path(settings.serve)) if settings.serve else "web")
     with Ledger(memory) as ledger, server.served(settings.serve, memory / "requests.log") as port:
         found = asyncio.run(crawl(settings, addresses.loopback_hosts(settings.hosts, port), ledger, banned))
+        local.read(settings, found, ledger, banned, inspect)
         ledger.purge(banned.names)
         found.unmatched = banned.unmatched(chain(found.visits.values(), ledger))
         yield found, ledger
+
+
+def _take_in(source: SourceSettings, number: int, found: CrawlResult) -> None:
+    """The rows of a source's tables."""
+    for row in table.read(source) if source.table else ():
+        if row.reject:
+            found.visits[row.address] = Visit(row.address, "image", row.reject, row.detail, permanent=False)
+        else:
+            found.note(row.address, Mention("", row.caption), number, row.licence, row.label)
 
 
 def listed(where: str) -> Iterator[tuple[str, str]]:
@@ -115,14 +112,64 @@ class _Walk:
         self._settings, self._fetcher, self._ledger = settings, fetcher, ledger
         self._takedown, self._found = takedown, found
         self._token = permission.agent_token(settings.user_agent)
+        self._source = 0  # whose pages are read: its number in CrawlResult.sources
 
-    async def through_pages(self) -> None:
-        """Breadth first from the seeds, within max_depth clicks and max_pages pages."""
-        level = sorted({url for seed in self._settings.seeds if (url := urls.canonical(seed))})
+    async def through_site(self, source: SourceSettings, number: int) -> None:
+        """The pages of a source that has seeds or sitemaps."""
+        self._source = number
+        if source.seeds or source.sitemaps:
+            await self.through_pages([*source.seeds, *await self._through_sitemaps(source)])
+
+    async def _through_sitemaps(self, source: SourceSettings) -> list[str]:
+        """The pages that a source's sitemaps list; the pictures that they list are noted."""
+        level, seen, found = await self._named_sitemaps(source), set[str](), list[str]()
+        bar: tqdm[Any] = tqdm(desc="crawl sitemaps", unit="sitemap", mininterval=1.0)
+        with bar:
+            for _ in range(sitemap.MAX_NESTING):
+                level = sorted(set(level) - seen)[: sitemap.MAX_SITEMAPS - len(seen)]
+                seen.update(level)
+                await self._visit_all(level, "sitemap", bar)
+                read = [self._read_sitemap(url) for url in level]
+                found += [page for each in read for page in each.pages]
+                level = [link for each in read for link in each.sitemaps]
+        return found
+
+    async def _named_sitemaps(self, source: SourceSettings) -> list[str]:
+        """Those of the settings, else those of the robots.txt of the seeds' hosts."""
+        links = list(source.sitemaps)
+        for seed in () if links else source.seeds:
+            links += await self._sitemaps_of(urls.canonical(seed) or "")
+        return [url for link in links if (url := urls.canonical(link))]
+
+    async def _sitemaps_of(self, url: str) -> list[str]:
+        """Those that the robots.txt of a URL's host names; none where the URL may not be asked."""
+        try:
+            await self._fetcher.check(url)
+        except Refused:
+            return []
+        robots = (await self._fetcher.rules_of(url)).robots
+        return list(robots.sitemaps) if robots else []
+
+    def _read_sitemap(self, url: str) -> sitemap.Sitemap:
+        visit = self._found.visits[url]
+        try:
+            listed = sitemap.parse(self._ledger.body(visit), url) if not visit.reject else sitemap.Sitemap()
+        except sitemap.NoSitemap as error:
+            self._found.visits[url] = replace(visit, reject="not_a_sitemap", detail=str(error)[:200])
+            return sitemap.Sitemap()
+        for page, picture, caption in listed.pictures:
+            self._found.note(picture, Mention(page, caption), self._source)
+        return listed
+
+    async def through_pages(self, seeds: Iterable[str]) -> None:
+        """Breadth first from the seeds, within max_depth clicks and, all sources together, max_pages pages."""
+        level = sorted({url for seed in seeds if (url := urls.canonical(seed))} - set(self._found.visits))
         bar: tqdm[Any] = tqdm(desc="crawl pages", unit="page", mininterval=1.0)
         with bar:
             for _ in range(self._settings.max_depth + 1):
-                room = self._settings.max_pages - len(self._found.visits)
+                room = max(
+                    0, self._settings.max_pages - sum(each.kind == "page" for each in self._found.visits.values())
+                )
                 self._refuse(level[room:], "too_many_pages", f"more than {self._settings.max_pages}")
                 await self._visit_all(level[:room], "page", bar)
                 level = self._read_pages(level[:room])
@@ -162,7 +209,7 @@ class _Walk:
     def _read_page(self, visit: Visit, body: bytes) -> set[str]:
         page = pages.parse(body, visit.charset, visit.final_url, self._token)
         for picture in page.pictures:
-            self._found.mentions[picture.url].add(Mention(visit.final_url, picture.caption))
+            self._found.note(picture.url, Mention(visit.final_url, picture.caption), self._source)
             if page.opt_out:
                 self._found.reserved[picture.url] = page.opt_out
         for link in page.links:
@@ -211,7 +258,7 @@ class _Walk:
     async def _fetch(self, url: str, kind: str) -> Visit:
         reply = await self._fetcher.get(url, kind)
         visit = Visit(url, kind, "", final_url=reply.url, status=reply.status, sha256=_sha256(reply.body))
-        if kind == "page":
+        if kind != "image":
             return self._ledger.record(replace(visit, charset=reply.charset), reply.body)
         inspected = await asyncio.to_thread(inspect, visit, reply.body)
         if not inspected.permanent:

@@ -10,7 +10,13 @@ import pyarrow as pa
 from pipeline import records, shards
 from pipeline.crawl import metadata
 
-SCHEMAS = {"urls": records.URLS, "photos": records.PHOTOS}
+LABELS = records.table(
+    "data/crawl/labels: whom sources see in a photo; it scores the clustering, and no stage reads it",
+    ("photo_id", pa.string(), "as in data/crawl/photos"),
+    ("label", pa.string(), "what the source calls the person; a photo with several has a row for each"),
+)
+
+SCHEMAS = {"urls": records.URLS, "photos": records.PHOTOS, "labels": LABELS}
 
 Row = dict[str, Any]
 
@@ -19,7 +25,7 @@ Row = dict[str, Any]
 class Piece:
     """The rows of one shard; those of photos are still without their bytes."""
 
-    kind: str  # urls or photos
+    kind: str  # of SCHEMAS
     rows: Sequence[Row]
 
 

@@ -2,6 +2,7 @@
 
 fields       what a setting may be
 sections     the settings themselves, a dataclass per section
+sources      the settings of a source of photographs
 build        plain values to a dataclass, with errors of one sentence
 profiles     params.yaml is written from a profile
 load         params.yaml is read
@@ -25,6 +26,7 @@ from pipeline.settings.sections import (
     TrainSettings,
     WorldSettings,
 )
+from pipeline.settings.sources import SourceSettings
 
 __all__ = [
     "PARAMS",
@@ -39,6 +41,7 @@ __all__ = [
     "SamplesSettings",
     "Settings",
     "ShapesSettings",
+    "SourceSettings",
     "TrainSettings",
     "WorldSettings",
     "build",

@@ -32,14 +32,20 @@ def build(cls: type[Section], values: Any, where: str, path: str = "") -> Sectio
     for key in values:
         if key not in kinds:
             raise SettingsError(f"{where}: unknown setting {path}{key}{did_you_mean(str(key), kinds)}")
-    if absent := [name for name in kinds if name not in values]:
+    optional = {name for name in kinds if hasattr(cls, name)}  # a field's default is an attribute of its class
+    if absent := [name for name in kinds if name not in values and name not in optional]:
         raise SettingsError(f"{where}: missing setting {path}{absent[0]}: add it")
-    return cls(**{name: _value(kind, values[name], where, f"{path}{name}") for name, kind in kinds.items()})
+    given = {name: kind for name, kind in kinds.items() if name in values}
+    return cls(**{name: _value(kind, values[name], where, f"{path}{name}") for name, kind in given.items()})
 
 
 def _value(kind: Any, value: Any, where: str, path: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return build(typing.cast(type, kind), value, where, f"{path}.")
+    if section := _section(kind):
+        if not isinstance(value, list | tuple):
+            raise SettingsError(f"{where}: {path} must be a list of sections, found {value!r}")
+        return tuple(build(section, each, where, f"{path}[{number}].") for number, each in enumerate(value))
     try:
         return _adapter(kind).validate_python(_tuples(value), strict=True)
     except ValidationError as error:
@@ -61,6 +67,13 @@ def _entry(kind: Any) -> Any:
     """The type of a list's entries."""
     plain = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
     return typing.get_args(plain)[0]
+
+
+def _section(kind: Any) -> type | None:
+    """The dataclass that a list's entries are; None where they are none."""
+    plain = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    inner = typing.get_args(plain)[:1] if typing.get_origin(plain) is tuple else ()
+    return typing.cast(type, inner[0]) if inner and dataclasses.is_dataclass(inner[0]) else None
 
 
 def _tuples(value: Any) -> Any:

@@ -11,6 +11,7 @@ import yaml
 from pipeline import licences, plugins
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.settings import profiles as files
+from pipeline.settings import sources
 from pipeline.settings.build import build
 from pipeline.settings.profiles import PARAMS, PROFILES
 from pipeline.settings.sections import Settings
@@ -130,6 +131,7 @@ def _check_profile(settings: Settings, params: Path, profiles: Path) -> None:
 def _check_together(settings: Settings, where: str) -> None:
     """What one number says about another."""
     train, samples, faces = settings.train, settings.samples, settings.faces
+    sources.check(settings.crawl.sources, where)
     if train.batch % train.ranks:
         raise SettingsError(
             f"{where}: train.batch must be a multiple of train.ranks {train.ranks}, found {train.batch}"

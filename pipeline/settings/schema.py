@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipeline.settings.sections import Settings
+from pipeline.settings.sources import SourceSettings
 
 FOLDER = Path(__file__).parent
 PARAMS, PROFILE = "params.schema.json", "profile.schema.json"
@@ -20,7 +21,8 @@ def texts() -> dict[str, str]:
         section["additionalProperties"] = False
     profile = json.loads(json.dumps(params))
     profile["description"] = "A profile: the settings that differ from those of profiles/world.yaml, which has all."
-    for section in (profile, *profile["$defs"].values()):
+    sections = [kind for name, kind in profile["$defs"].items() if name != SourceSettings.__name__]
+    for section in (profile, *sections):
         del section["required"]
     for name in ("profile", "profile_digest"):
         del profile["properties"][name]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pipeline.settings.fields import SEEDS, Word, number, optional_path, plain, recogniser, text, whole
+from pipeline.settings.sources import SourceSettings
 
 MANY = 10**9
 
@@ -56,6 +57,13 @@ class CrawlSettings:
     url_lists: Annotated[
         str,
         optional_path("text file with an image URL per line, a tab and a caption may follow it; or a folder of such"),
+    ]
+    sources: Annotated[
+        tuple[SourceSettings, ...],
+        plain("further sources, each with its own terms; they come after seeds and url_lists"),
+    ]
+    watch: Annotated[
+        str, optional_path("file or folder where local files of `sources` lie: the stage runs again when it changes")
     ]
     scope: Annotated[tuple[Word, ...], plain("host patterns that may be asked at all: nothing is collected untargeted")]
     serve: Annotated[str, optional_path("folder that is served over loopback during the crawl")]
