@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline import records, shards
 from pipeline.evaluate.observe import FaceObserver, TextObserver
-from pipeline.images import decode
+from pipeline.images import cut, decode
 from pipeline.metric import ENCODERS, Floats
 from pipeline.settings import EvaluateSettings, Models
 
@@ -21,13 +21,14 @@ class RealWorker:
 
     def __call__(self, task: shards.Task) -> int:
         """Returns the number of photos."""
-        columns = ["photo_id", "image", "faces", "reject"]
+        columns = ["photo_id", "image", "crop", "size", "faces", "reject"]
         photos = [row for row in shards.read(task.inputs, columns).to_pylist() if row["reject"] is None]
         faces, features = [], []
         for row in photos:
             pixels = decode(row["image"]["bytes"])
             faces += self._rows(row, *self._embed(pixels, row["faces"]))
-            features.append(_feature(row, self._text.image(pixels).tolist()))
+            shown = cut(pixels, row["crop"], row["size"])  # as generated images are framed
+            features.append(_feature(row, self._text.image(shown).tolist()))
         self._write("features", task.key, features, records.FEATURES)
         self._write("faces", task.key, faces, records.REAL_FACES)  # the last: its existence means complete
         return len(photos)

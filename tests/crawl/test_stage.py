@@ -30,6 +30,7 @@ def project(folder: Path, site: Path, **changes: Any) -> Path:
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     (folder / "profiles" / "test.yaml").write_text(yaml.safe_dump({"crawl": crawl}))
     settings.use("test", folder / "params.yaml", folder / "profiles")
+    (folder / "pipeline").symlink_to(ROOT / "pipeline")  # settings name files of it, from the project's root
     return folder
 
 

@@ -54,6 +54,7 @@ def sample(name: str, number: int) -> dict:
     }  # fmt: skip
     data = images.encode_png(picture({(2, 1): BLUE[name]}, seed=number))
     row = {"photo_id": f"{name}{number}", "image": {"bytes": data, "path": "p.png"}, "width": 256, "height": 128}
+    row |= {"crop": [0.0, 0.0, 256.0, 128.0], "size": [256, 128]}
     return row | {"caption": "a person", "split": "test", "faces": [face], "reject": None}
 
 
@@ -113,6 +114,18 @@ def values(data: Path, metric: str, case: int, protocol: str, method: str = "our
     chosen = (table["metric"] == metric) & (table["case_id"] == CASES[case].case_id)
     chosen &= (table["protocol"] == protocol) & (table["method"] == method)
     return table[chosen].sort_values("slot")["value"].tolist()
+
+
+def test_realism_sees_of_a_test_photo_what_is_shown_of_it(params: settings.Settings, tmp_path: Path) -> None:
+    whole = sample("a", 0)
+    pixels = images.decode(whole["image"]["bytes"])
+    wider = np.concatenate([pixels, np.full_like(pixels, 255)], axis=1)
+    cropped = whole | {"photo_id": "wider", "image": {"bytes": images.encode_png(wider), "path": "p.png"}}
+    schema = records.samples(8, 2, 2)
+    shards.write(tmp_path / "0.parquet", pa.Table.from_pylist([whole, cropped], schema=schema), schema)
+    RealWorker(params.models, params.evaluate, str(tmp_path))(shards.Task("key", tmp_path / "0.parquet"))
+    first, second = shards.read_all(tmp_path, "features")["embedding"].to_pylist()
+    assert first == pytest.approx(second, abs=1e-5)
 
 
 def test_the_right_people_in_the_right_places(data: Path) -> None:
