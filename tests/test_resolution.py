@@ -10,7 +10,7 @@ from pipeline.errors import MissingInput, SettingsError
 from pipeline.resolution import Resolution
 from tests import tiny_models
 
-PUBLISHED = {"sd15": (64, 4, Resolution(512, 64)), "sdxl": (128, 3, Resolution(1024, 32))}
+PUBLISHED = {"sd15": (64, 4, Resolution(512, 64)), "sdxl": (128, 3, Resolution(1024, 64))}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -23,6 +23,11 @@ def test_published_sizes(tmp_path: Path, name: str) -> None:
 def test_the_pack_and_a_backbone_that_diffusers_wrote(tmp_path: Path) -> None:
     assert resolution.of("pipeline/pack/models/backbone") == Resolution(128, 32)
     assert resolution.of(tiny_models.backbone(tmp_path)) == Resolution(64, 16)  # 8 cells of 8 pixels, two levels
+
+
+def test_another_side_that_is_asked_for() -> None:
+    assert resolution.of("pipeline/pack/models/backbone", 256) == Resolution(256, 32)
+    assert resolution.of("pipeline/pack/models/backbone", 512) == Resolution(512, 64)
 
 
 def test_sizes_are_multiples_and_never_nothing() -> None:

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 
-from pipeline import licences
+from pipeline import licences, resolution
 from pipeline.errors import LikenessError
-from pipeline.files import read_json
 from pipeline.settings import Settings
 
 OK, NOTE, NO = "ok", "note", "NO"
@@ -19,7 +18,7 @@ def examine(chosen: Settings) -> Iterator[Finding]:
     """Each part: whether it is there and may be used; then whether they fit each other."""
     yield from of_parts(chosen)
     yield from of_roles({name: path for name, path in chosen.parts().items() if "recogniser" in name})
-    yield from of_backbone(Path(chosen.models.backbone))
+    yield from of_backbone(Path(chosen.models.backbone), chosen.samples.side)
 
 
 def of_parts(chosen: Settings) -> Iterator[Finding]:
@@ -80,16 +79,19 @@ def _recognises(path: Path) -> bool:
     return len(graph.output) == 1 and square and sides[0] >= 112 and sides[0] % 16 == 0 and sides[0] != 192
 
 
-def of_backbone(folder: Path) -> Iterator[Finding]:
-    """The side that the backbone was made for, in pixels."""
+def of_backbone(folder: Path, side: int) -> Iterator[Finding]:
+    """The side that the backbone was made for, in pixels, and the one that `samples.side` asks for (0: that one)."""
     if not folder.is_dir():
         return
     try:
-        unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-        side = unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
-        yield OK, "backbone side", f"{side} pixels"
-    except (LikenessError, KeyError, TypeError) as error:
-        yield NO, "backbone side", f"{folder} is no diffusers directory of a UNet and an autoencoder: {error}"
+        own = resolution.of(folder).side
+    except LikenessError as error:
+        yield NO, "backbone side", str(error)
+        return
+    if side in (0, own):
+        yield OK, "backbone side", f"{own} pixels"
+    else:
+        yield NOTE, "backbone side", f"samples.side is {side}, the backbone was made for {own} pixels"
 
 
 def _digest(path: Path) -> str:

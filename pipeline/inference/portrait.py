@@ -151,7 +151,7 @@ class Portrait:
             wanted = read_spec(self._params.samples.benchmark)
             if faces not in wanted.canvas:
                 raise SettingsError(f"the benchmark has no image of {faces} people: give width and height")
-            usual = wanted.size(faces, resolution.of(self._params.models.backbone))
+            usual = wanted.size(faces, resolution.of(self._params.models.backbone, self._params.samples.side))
             width, height = width or usual[0], height or usual[1]
         factor = self._backbone.factor
         if width % factor or height % factor or min(width, height) < factor:

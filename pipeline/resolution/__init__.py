@@ -6,6 +6,8 @@ from pathlib import Path
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.files import read_json
 
+FINE, LARGE = 64, 512  # pixels: from the second on, sides are multiples of the first, as those of SDXL's training are
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -20,8 +22,11 @@ class Resolution:
         return across, down
 
 
-def of(backbone: Path | str) -> Resolution:
+def of(backbone: Path | str, side: int = 0) -> Resolution:
     """The resolution of a diffusers directory: 512 of Stable Diffusion 1.5, 1024 of SDXL, 128 of the pack.
+
+    Args:
+        side: `samples.side`, pixels: draws at this size in place of the backbone's own; 0: its own.
 
     Raises:
         MissingInput: a config is not there.
@@ -31,8 +36,9 @@ def of(backbone: Path | str) -> Resolution:
     try:
         factor = 2 ** (len(vae["block_out_channels"]) - 1)
         cells = unet["sample_size"]
-        side = max(cells) if isinstance(cells, list) else cells
-        return Resolution(int(side) * factor, factor * 2 ** (len(unet["block_out_channels"]) - 1))
+        side = side or int(max(cells) if isinstance(cells, list) else cells) * factor
+        halved = factor * 2 ** (len(unet["block_out_channels"]) - 1)
+        return Resolution(side, max(halved, FINE) if side >= LARGE else halved)
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(
             f"{backbone}: unet/config.json and vae/config.json must state sample_size and block_out_channels, as "

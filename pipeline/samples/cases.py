@@ -36,7 +36,7 @@ def write(
     """
     rows = reference_rows(photos, faces, settings.samples)
     people = eligible_people(rows)
-    head, drawn = load_head(settings.models.head), resolution.of(settings.models.backbone)
+    head, drawn = load_head(settings.models.head), resolution.of(settings.models.backbone, settings.samples.side)
     benchmark = cases(spec, people, photos, faces, head, settings.samples, drawn)
     check(photos, benchmark)
     write_references(rows, out)

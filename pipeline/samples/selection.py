@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import records, shards
-from pipeline.backbone import sizes
+from pipeline import records, resolution, shards
 from pipeline.samples import captions, framing
 from pipeline.samples.faces import FaceTable
 from pipeline.samples.framing import Frame, Framing, Rect
@@ -36,8 +35,8 @@ class Photo:
 
 def rules(settings: Settings) -> Framing:
     """The sizes of a run, by the backbone's own side or by that of the settings."""
-    side = settings.samples.side or sizes.own_side(settings.models.backbone)
-    return framing.framing(side, sizes.multiple(settings.models.backbone, side), settings.samples.min_face)
+    drawn = resolution.of(settings.models.backbone, settings.samples.side)
+    return framing.framing(drawn.side, drawn.multiple, settings.samples.min_face)
 
 
 def decide(

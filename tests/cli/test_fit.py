@@ -76,6 +76,13 @@ def test_a_licence_that_the_run_may_not_use_is_said_before_it_starts(
 
 
 def test_a_folder_that_is_no_backbone_is_said_so(tmp_path: Path) -> None:
-    ((state, _, words),) = fit.of_backbone(tmp_path)
+    ((state, _, words),) = fit.of_backbone(tmp_path, 0)
     assert state == fit.NO
-    assert f"{tmp_path} is no diffusers directory" in words
+    assert "models.backbone must be a diffusers pipeline directory" in words
+
+
+def test_another_side_than_the_backbones_is_noted() -> None:
+    folder = ROOT / "pipeline/pack/models/backbone"
+    assert list(fit.of_backbone(folder, 128)) == [(fit.OK, "backbone side", "128 pixels")]
+    ((state, _, words),) = fit.of_backbone(folder, 256)
+    assert (state, words) == (fit.NOTE, "samples.side is 256, the backbone was made for 128 pixels")
