@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from pipeline import shards
 from pipeline.errors import storage_error
+from pipeline.images import Pixels
 
 FOLDER = Path(".work/training")
 ARRAYS = "arrays"  # in the folder: each distinct array once, by the digest of its bytes
 ABANDONED = 6 * 3600  # seconds after which a half-written entry is a killed writer's
+CODEC = "zstd"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -50,8 +52,29 @@ def read(key: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry_path(key, folder).glob("*.npy"))}
 
 
-def control_name(size: tuple[int, int]) -> str:
-    """The array of the control images of photos of a width and height."""
+def packed(images: Sequence[Pixels], size: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """The arrays of the control images (H, W, C) of the photos of a width and height, compressed one by one.
+
+    Most of a control image is empty and the rest is smooth, so that what a pixel differs from its left one by takes a
+    twentieth: raw, those of all methods are more than half of the cache at 512 pixels.
+    """
+    steps = [np.diff(image.transpose(2, 0, 1), axis=2, prepend=np.uint8(0)) for image in images]  # modulo 256
+    files = [pa.compress(np.ascontiguousarray(each), codec=CODEC, asbytes=True) for each in steps]
+    name = _control_name(size)
+    return {name: np.frombuffer(b"".join(files), np.uint8), f"{name}-ends": np.cumsum([len(file) for file in files])}
+
+
+def control_image(entry: Arrays, size: tuple[int, int], channels: int, row: int) -> Pixels:
+    """Control image number `row` (H, W, channels) of the photos of a width and height."""
+    name, (width, height) = _control_name(size), size
+    ends = entry[f"{name}-ends"]
+    file = entry[name][ends[row - 1] if row else 0 : ends[row]].tobytes()
+    data = pa.decompress(file, height * width * channels, codec=CODEC, asbytes=True)
+    steps = np.frombuffer(data, np.uint8).reshape(channels, height, width)
+    return np.cumsum(steps, axis=2, dtype=np.uint8).transpose(1, 2, 0)
+
+
+def _control_name(size: tuple[int, int]) -> str:
     return f"control-{size[0]}x{size[1]}"
 
 

@@ -144,7 +144,7 @@ class TrainingSet:
             people=people.where(no_faces, method.null_features),
             size=(moments.shape[2], moments.shape[3]),
             layout=self._layouts(photos, people.given.shape[1]),
-            control_image=self._control_image(photos) if method.control_channels else None,
+            control_image=self._control_image(photos, method.control_channels) if method.control_channels else None,
         )
         return Example(batch, moments, self._embeddings(photos, people.given.shape[1]))
 
@@ -168,9 +168,12 @@ class TrainingSet:
         photo = self.photos[index]
         return self._seen[photo.moments[0]][f"moments-{photo.size[0]}x{photo.size[1]}"][photo.moments[1]]
 
-    def _control_image(self, photos: Sequence[int]) -> Tensor:
-        """(B, C, H, W) in [0, 1]."""
-        found = [self._features[entry][cache.control_name(size)][row] for size, (entry, row) in self._places_in(photos)]
+    def _control_image(self, photos: Sequence[int], channels: int) -> Tensor:
+        """(B, channels, H, W) in [0, 1]."""
+        found = [
+            cache.control_image(self._features[entry], size, channels, row)
+            for size, (entry, row) in self._places_in(photos)
+        ]
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
 
     def _places_in(self, photos: Sequence[int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -15,15 +15,15 @@ from pipeline.head.head_pose import HeadPose
 from pipeline.images import Pixels, decode
 from pipeline.samples.framing import framed
 from pipeline.settings import Models
-from pipeline.training.cache import FOLDER, control_name, kept_rows, write
+from pipeline.training.cache import FOLDER, kept_rows, packed, write
 
 
 class FeatureWorker:
     """Computes what a method reads of samples shards beside latents and texts.
 
     Features of all faces, aligned from the photos as they were crawled, in the order of the rows and their faces; and
-    `control-<width>x<height>` (photos, H, W, C) of what is shown of the photos of each size, in the order of the rows,
-    where the method paints one. A task without a shard asks for the features of no reference: ranks then need not load
+    the control images (`cache.packed`) of what is shown of the photos of each size, in the order of the rows, where the
+    method paints one. A task without a shard asks for the features of no reference: ranks then need not load
     an image encoder for one grey picture.
     """
 
@@ -46,13 +46,13 @@ class FeatureWorker:
         return len(references)
 
     def _control_images(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-        found: dict[str, list[Pixels]] = {}
+        found: dict[tuple[int, int], list[Pixels]] = {}
         for row in rows:
             width, height = row["size"]
             people = [HeadPose.from_photo(framed(face, row["crop"], row["size"])) for face in row["faces"]]
             painted = self._method.render_control(self._frozen.head, people, (height, width))
-            found.setdefault(control_name((width, height)), []).append(painted)
-        return {name: np.stack(control_images) for name, control_images in found.items()}
+            found.setdefault((width, height), []).append(painted)
+        return {name: value for size, images in found.items() for name, value in packed(images, size).items()}
 
 
 def _references(row: Mapping[str, Any]) -> list[Reference]:

@@ -56,6 +56,17 @@ def test_a_file_system_without_links_keeps_copies(tmp_path: Path, monkeypatch: p
         assert np.array_equal(cache.read(key, tmp_path)["patches"], TOKENS)
 
 
+def test_control_images_come_back_one_by_one_and_take_less(tmp_path: Path) -> None:
+    images = [np.zeros((8, 16, 3), np.uint8) for _ in range(3)]
+    for number, image in enumerate(images):
+        image[number : 4 + number, 4:8] = np.arange(3) + 100 * number
+    cache.write("one", cache.packed(images, (16, 8)) | cache.packed(images[:1], (8, 16)), tmp_path)
+    entry = cache.read("one", tmp_path)
+    for row, image in enumerate(images):
+        assert np.array_equal(cache.control_image(entry, (16, 8), 3, row), image)
+    assert entry["control-16x8"].nbytes < sum(image.nbytes for image in images) / 3
+
+
 def test_a_rank_loads_no_image_encoder(models: Models, tmp_path: Path) -> None:
     plan = make_plan(tmp_path, models, "ip_adapter_faceid_plus")
     without = replace(plan, models=replace(models, image_text=str(tmp_path / "nowhere")))

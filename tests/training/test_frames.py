@@ -12,7 +12,7 @@ from pipeline import method as contract
 from pipeline.backbone import load
 from pipeline.head.head_pose import HeadPose
 from pipeline.settings import Models
-from pipeline.training import features, latents, tasks
+from pipeline.training import cache, features, latents, tasks
 from pipeline.training.cache import read
 from pipeline.training.dataset import TrainingSet
 from tests import tiny_models
@@ -69,7 +69,7 @@ def test_control_images_are_painted_at_the_size_of_the_crop(
     """The head is painted in the crop where the whole photo's, cut and grown, has it."""
     kind = contract.method_class(METHOD)
     whole = HeadPose.from_photo(tiny_models.samples_row()["faces"][0])
-    found = training[1]["control-64x48"][0].astype(int)
+    found = cache.control_image(training[1], (64, 48), kind.control_channels, 0).astype(int)
     drawn = kind.render_control(tiny_models.head(), [whole], (64, 64))[..., :3]
     expected = images.cut(np.ascontiguousarray(drawn), CROP, SIZE).astype(int)
     assert found.shape[:2] == (48, 64)
