@@ -9,7 +9,7 @@ import pytest
 from pipeline import settings
 from pipeline.head import pose
 from pipeline.head.fit import Basis, basis_of, fit
-from pipeline.head.importers import import_ict
+from pipeline.head.importers.ict import import_ict
 from pipeline.head.landmarks import eye_distance
 from pipeline.head.model import Head
 from tests.crowd import Crowd, draw_crowd

@@ -31,6 +31,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
 
     counts: list[int] = []
     monkeypatch.chdir(tmp_path)
+    Path("pipeline").symlink_to(ROOT / "pipeline")  # settings name files of it, from the project's root
     monkeypatch.setattr("sys.argv", ["world"])
     monkeypatch.setattr(actors, "map_shards", in_process)
     return run
