@@ -54,11 +54,11 @@ def canonical(link: str, base: str = "", encoding: str = "utf-8") -> str | None:
         return None
     try:
         url = ada_url.URL(_with_query(link, encoding), base or None)
-    except ValueError:
+        url.hash = ""
+        if url.hostname.endswith("."):
+            url.hostname = url.hostname.rstrip(".")
+    except ValueError:  # also of a host that is dots alone
         return link
-    url.hash = ""
-    if url.hostname.endswith("."):
-        url.hostname = url.hostname.rstrip(".")
     return str(url.href)
 
 
