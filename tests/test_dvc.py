@@ -23,13 +23,13 @@ ALL = {
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after one `dvc repro`, whose settings name files of every kind."""
     made = dvc_project.make(tmp_path_factory.mktemp("dvc"))
-    for name in ("takedown.txt", "urls.txt", "photographs/1.jpg", "fan/weights"):
+    for name in ("takedown.txt", "urls.txt", "pictures/1.jpg", "fan/weights"):
         (made / name).parent.mkdir(exist_ok=True)
         (made / name).write_text("one\n")
     values = yaml.safe_load((made / "params.yaml").read_text())
-    values["crawl"] |= {"takedown": "takedown.txt", "url_lists": "urls.txt", "watch": "photographs"}
+    values["crawl"] |= {"takedown": "takedown.txt", "url_lists": "urls.txt", "watch": "pictures"}
     terms = {"collection_mode": "consented", "licence": "CC0-1.0", "legal_basis": "ours"}
-    values["crawl"]["sources"] = [{"folder": "photographs", **terms}]
+    values["crawl"]["sources"] = [{"folder": "pictures", **terms}]
     values["faces"] |= {"landmark_weights": "fan"}
     (made / "params.yaml").write_text(yaml.safe_dump(values))
     before = (made / "params.yaml").read_bytes()
@@ -62,7 +62,7 @@ def edit(project: Path, old: str, new: str) -> None:
     [
         ("takedown.txt", {"crawl"}),
         ("urls.txt", {"crawl"}),
-        ("photographs/1.jpg", {"crawl"}),
+        ("pictures/1.jpg", {"crawl"}),
         ("fan/weights", {"faces", "evaluate"}),
         ("pipeline/benchmark/prompts/v1.yaml", {"samples"}),
         ("pipeline/pack/models/recogniser_a/something", {"faces", "train", "generate", "evaluate", "report"}),
