@@ -51,10 +51,11 @@ real: setup .work/heads/ict.npz
 	$(BIN)/likeness convert head ../shared/real/heads/ict_facekit_light.npz $@
 
 # DVC reads the profile and its lists from params.yaml and nowhere else (dvc.yaml names the profile's file among the
-# deps), so these lines are changed for the run; the trap puts them back however the run ends, but for a SIGKILL.
+# deps), so these lines are changed for the run; the trap puts them back however the run ends, but for a SIGKILL. While
+# it does, further signals are ignored: make passes a second one on, which ended the trap before the file was back.
 define RUN
 @was=$$(mktemp) && cp params.yaml $$was; \
-trap 'cp $$was params.yaml; rm $$was' EXIT; trap 'exit 130' HUP INT TERM; \
+trap 'trap "" HUP INT TERM; cp $$was params.yaml; rm $$was' EXIT; trap 'exit 130' HUP INT TERM; \
 $(BIN)/likeness use $(1) && $(BIN)/likeness run
 endef
 
