@@ -43,8 +43,12 @@ def lines(text: str) -> list[str]:
 
 def decode(data: bytes) -> str:
     """The text that bytes hold, by their mark, else as UTF-8, else by a guess; what fits nowhere becomes U+FFFD."""
-    mark = next((mark for mark in MARKS if data.startswith(mark)), b"")
-    return data.decode(MARKS[mark] if mark else guess_encoding(data), "replace")
+    return data.decode(encoding_of(data), "replace")
+
+
+def encoding_of(data: bytes) -> str:
+    """What bytes are written in: by their mark, else UTF-8 if they are, else a guess."""
+    return next((name for mark, name in MARKS.items() if data.startswith(mark)), "") or guess_encoding(data)
 
 
 def guess_encoding(data: bytes) -> str:
@@ -52,7 +56,7 @@ def guess_encoding(data: bytes) -> str:
     if halves := _utf16(data):
         return halves
     try:
-        data.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # a sample may end within a character
         return "utf-8"
     except UnicodeDecodeError:
         pass
