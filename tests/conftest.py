@@ -24,6 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their length: those of gzip hold the time, and each process of xdist must name tests alike."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def _is_local(address: Any) -> bool:
     if not isinstance(address, tuple):  # a Unix socket
         return True
