@@ -20,7 +20,8 @@ FOLDER, WORK = runner.DATA / "crawl", Path(".work/crawl")
 
 def stage(settings: "Settings", _: Namespace) -> None:
     """Crawl, then write the missing shards."""
-    from pipeline.crawl import permission, summary, takedown, tasks, walk, worker
+    from pipeline.crawl import summary, takedown, tasks, walk, worker
+    from pipeline.crawl.web import permission
 
     permission.check_basis(settings.crawl)
     with walk.crawled(settings.crawl, WORK) as (found, ledger):

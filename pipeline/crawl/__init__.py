@@ -1,10 +1,7 @@
 """From seed pages to distinct photos: fetch politely and safely, note what became of every URL, drop duplicates.
 
 urls         canonical URLs and the ones that are never asked
-addresses    which addresses may be connected to
-permission   robots.txt and opt-out headers
-pace         one gate per host: rate, connections, Retry-After
-fetch        one URL to its bytes, with retries and redirects
+web          one URL to its bytes: addresses, permission, pace, retries, redirects
 pages        what a page links to and says about its pictures
 ledger       the append-only memory of what was fetched, so that nothing is fetched twice
 walk         pages level by level, then pictures

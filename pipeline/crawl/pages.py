@@ -8,8 +8,9 @@ import ada_url
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from w3lib import encoding
 
-from pipeline.crawl import permission, urls
+from pipeline.crawl import urls
 from pipeline.crawl.urls import Refused
+from pipeline.crawl.web import permission
 from pipeline.files import guess_encoding
 
 MAX_CAPTION = 1000  # characters

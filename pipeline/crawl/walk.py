@@ -17,14 +17,15 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import images
-from pipeline.crawl import addresses, pages, permission, server, takedown, urls
+from pipeline.crawl import pages, server, takedown, urls
 from pipeline.crawl.duplicates import perceptual_hash
-from pipeline.crawl.fetch import Fetcher
 from pipeline.crawl.ledger import Ledger, Visit
 from pipeline.crawl.sources import local, sitemap, table
 from pipeline.crawl.sources.result import CrawlResult, Mention
 from pipeline.crawl.takedown import Takedown
 from pipeline.crawl.urls import Refused
+from pipeline.crawl.web import addresses, permission
+from pipeline.crawl.web.fetch import Fetcher
 from pipeline.errors import LikenessError, MissingInput
 from pipeline.files import lines, read_text
 from pipeline.settings import CrawlSettings, SourceSettings

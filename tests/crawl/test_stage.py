@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipeline import settings, shards
-from pipeline.crawl import permission
+from pipeline.crawl.web import permission
 from pipeline.errors import SettingsError
 from tests.conftest import ROOT
 from tests.crawl.conftest import Web, jpeg, make_settings

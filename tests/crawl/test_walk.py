@@ -9,8 +9,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from pipeline import records, runner, shards
-from pipeline.crawl import addresses, pages, server, summary, takedown, tasks, walk
+from pipeline.crawl import pages, server, summary, takedown, tasks, walk
 from pipeline.crawl.ledger import Ledger, Visit
+from pipeline.crawl.web import addresses
 from pipeline.crawl.worker import CrawlWorker
 from pipeline.errors import MissingInput, StorageError
 from pipeline.settings import CrawlSettings

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline import runner, settings, shards
-from pipeline.crawl import permission, summary, tasks, walk
+from pipeline.crawl import summary, tasks, walk
+from pipeline.crawl.web import permission
 from pipeline.crawl.worker import CrawlWorker
 from pipeline.settings import SourceSettings
 from pipeline.settings import sources as entries

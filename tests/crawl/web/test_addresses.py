@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from pipeline.crawl.addresses import GuardedResolver, loopback_hosts
 from pipeline.crawl.urls import Refused
+from pipeline.crawl.web.addresses import GuardedResolver, loopback_hosts
 from pipeline.errors import SettingsError
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.fetch import Fetcher, Reply
 from pipeline.crawl.urls import Refused
+from pipeline.crawl.web.fetch import Fetcher, Reply
 from tests.crawl.conftest import make_settings
 
 Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]

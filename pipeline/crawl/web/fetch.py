@@ -6,7 +6,6 @@ Every request, robots.txt and each hop of a redirect included, passes the same c
 import asyncio
 import random
 import re
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,18 +15,18 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from yarl import URL
 
-from pipeline.crawl import permission, urls
-from pipeline.crawl.addresses import GuardedResolver
-from pipeline.crawl.pace import Gate
-from pipeline.crawl.permission import Rules
+from pipeline.crawl import urls
 from pipeline.crawl.urls import Refused
+from pipeline.crawl.web import body, permission
+from pipeline.crawl.web.addresses import GuardedResolver
+from pipeline.crawl.web.pace import Gate
+from pipeline.crawl.web.permission import Rules
 from pipeline.settings import CrawlSettings
 
 MAX_HOPS = 5
 MAX_CONNECTIONS = 200
 MAX_RETRY_AFTER = 120.0  # seconds; a host that wants more is left for another run
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
-GZIP = b"\x1f\x8b"
 REDIRECTS = {301, 302, 303, 307, 308}
 GONE = {404: "not_found", 410: "not_found", 451: "unavailable_for_legal_reasons"}
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
@@ -217,13 +216,13 @@ class Fetcher:
         if status in REDIRECTS and (location := response.headers.get("Location")):
             return _Step(empty, location)
         if kind == "robots" and 200 <= status < 300:
-            return _Step(Reply(url, status, media, await _body(response, permission.MAX_ROBOTS_BYTES, cut=True)))
+            return _Step(Reply(url, status, media, await body.read(response, permission.MAX_ROBOTS_BYTES, cut=True)))
         _refuse_status(status, response.headers.get("Retry-After"))
         if evidence := permission.opt_out(response.headers.items(), self._token):
             raise Refused("opt_out", evidence, status=status)
         _refuse_media(kind, media, status)
         charset = response.charset or ""
-        return _Step(Reply(url, status, media, await _body(response, self._settings.max_bytes), charset))
+        return _Step(Reply(url, status, media, await body.read(response, self._settings.max_bytes), charset))
 
 
 def _target(location: str, url: str) -> str:
@@ -260,90 +259,3 @@ def _refuse_media(kind: str, media: str, status: int) -> None:
         raise Refused("not_a_page", f"content type {media}", status=status)
     if kind == "image" and media.startswith(("text/", "audio/", "video/")):
         raise Refused("not_an_image", f"content type {media}", status=status)
-
-
-async def _body(response: aiohttp.ClientResponse, limit: int, cut: bool = False) -> bytes:
-    """The body, decompressed; reading stops where it exceeds `limit`, whatever Content-Length says.
-
-    Args:
-        cut: a longer body is cut, not refused; one byte more than `limit` tells that it was.
-    """
-    if (response.content_length or 0) > limit and not cut:
-        raise Refused("too_large", f"more than {limit} bytes", status=response.status)
-    encoding = response.headers.get("Content-Encoding", "identity")
-    inflate = _inflater(encoding, response.status)
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        try:
-            body += inflate.feed(chunk, limit + 1 - len(body)) if inflate else chunk[: limit + 1 - len(body)]
-        except zlib.error as error:
-            said = "the body is not what Content-Encoding says"
-            raise Refused("content_encoding", said, status=response.status) from error
-        if len(body) > limit and cut:
-            return bytes(body)
-        if len(body) > limit:
-            raise Refused("too_large", f"more than {limit} bytes", status=response.status)
-    if inflate and not inflate.whole:
-        raise Refused("broken_transfer", "the compressed body is cut off", permanent=False, status=response.status)
-    return bytes(body)
-
-
-def _inflater(encoding: str, status: int) -> "_Inflater | None":
-    # We ask for identity; some servers compress all the same.
-    names = [name.strip() for name in encoding.lower().split(",")]
-    kinds = [name for name in names if name not in ("", "identity")]
-    if not kinds:
-        return None
-    if len(kinds) > 1 or kinds[0] not in ("gzip", "x-gzip", "deflate"):
-        raise Refused("content_encoding", f"{encoding}, though only identity was asked for", status=status)
-    return _Inflater(raw=kinds[0] == "deflate")
-
-
-class _Inflater:
-    """Decompresses a body as it arrives, gzip with all its members; `whole` says whether the end was reached."""
-
-    def __init__(self, raw: bool) -> None:
-        """raw: whether a stream without any header is one, too, as some servers take deflate to mean."""
-        self._raw = raw
-        self._waiting = b""  # too few bytes to know their format
-        self._stream: zlib._Decompress | None = None
-        self._gzip = self._begun = self._over = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing is missing at the end; an empty body misses nothing."""
-        return not self._begun or self._over or (self._stream is not None and self._stream.eof)
-
-    def feed(self, chunk: bytes, room: int) -> bytes:
-        """What a piece decompresses to, at most `room` bytes, which is at least 1.
-
-        Raises:
-            zlib.error: it is no such format.
-        """
-        self._begun = self._begun or bool(chunk)
-        found = bytearray()
-        data = self._waiting + chunk
-        while data and not self._over and len(found) < room:
-            if self._stream is None or self._stream.eof:
-                if len(data) < len(GZIP):
-                    break
-                if not self._start(data):
-                    data = b""
-                    break
-            assert self._stream
-            found += self._stream.decompress(data, room - len(found))
-            data = self._stream.unused_data
-        self._waiting = data if not self._over else b""
-        return bytes(found)
-
-    def _start(self, data: bytes) -> bool:
-        """Begin a stream; what follows a gzip member and is none itself (padding, say) is nothing."""
-        first = self._stream is None
-        if not first and not (self._gzip and data.startswith(GZIP)):
-            self._over = True
-            return False
-        self._gzip = data.startswith(GZIP)
-        zlib_header = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-        bits = zlib.MAX_WBITS | 32 if self._gzip or zlib_header or not self._raw else -zlib.MAX_WBITS
-        self._stream = zlib.decompressobj(bits)
-        return True

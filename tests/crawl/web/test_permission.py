@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.crawl import permission
+from pipeline.crawl.web import permission
 
 TOKEN = "LikenessBot"
 

@@ -1,6 +1,6 @@
 import asyncio
 
-from pipeline.crawl.pace import Gate
+from pipeline.crawl.web.pace import Gate
 
 
 class Clock:
