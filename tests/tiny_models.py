@@ -1,6 +1,7 @@
 """Tiny random models in the formats of the real ones, and a tiny data/samples: what the tests of training need."""
 
 import json
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ EMBEDDING, SHAPE, EXPRESSION = 8, 4, 3
 TESTED = 4  # people of the test split
 
 
-def models(folder: Path, kind: str = "sd") -> Models:
-    """All model directories that training reads, below `folder`; `kind` is sd or sdxl."""
-    backbone(folder / "backbone", kind)
+def models(folder: Path, kind: str = "sd", factor: int = 8) -> Models:
+    """All model directories that training reads, below `folder`; `kind` is sd or sdxl, `factor` pixels a cell."""
+    backbone(folder / "backbone", kind, factor)
     clip(folder / "clip")
     recogniser(folder / "recogniser")
     save_head(head(), folder / "head.npz")
@@ -54,14 +55,15 @@ def models(folder: Path, kind: str = "sd") -> Models:
     )
 
 
-def backbone(folder: Path, kind: str = "sd") -> Path:
-    """A pipeline directory with random weights: 4 latent channels, 8 pixels a cell."""
+def backbone(folder: Path, kind: str = "sd", factor: int = 8) -> Path:
+    """A pipeline directory with random weights: 4 latent channels, `factor` pixels a cell, 64 x 64 pixels."""
     torch.manual_seed(0)
     words = _tokenizer(folder.parent / "words")
+    levels, cells = int(log2(factor)) + 1, 64 // factor
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=(8,) * levels,
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=4,
@@ -72,22 +74,22 @@ def backbone(folder: Path, kind: str = "sd") -> Path:
     if kind == "sd":
         text = CLIPTextModel(_text(words, 16))
         pipe = StableDiffusionPipeline(
-            vae, text, words, _unet(16), scheduler, None, None, requires_safety_checker=False
+            vae, text, words, _unet(16, cells), scheduler, None, None, requires_safety_checker=False
         )  # fmt: skip
     else:
         both = CLIPTextModel(_text(words, 8)), CLIPTextModelWithProjection(_text(words, 8))
         added = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4}
         added["projection_class_embeddings_input_dim"] = 8 + 6 * 4
         pipe = StableDiffusionXLPipeline(
-            vae, *both, words, words, _unet(16, **added), scheduler, add_watermarker=False
+            vae, *both, words, words, _unet(16, cells, **added), scheduler, add_watermarker=False
         )  # fmt: skip
     pipe.save_pretrained(folder)
     return folder
 
 
-def _unet(context: int, **options: Any) -> UNet2DConditionModel:
+def _unet(context: int, cells: int = 8, **options: Any) -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=8,
+        sample_size=cells,
         in_channels=4,
         out_channels=4,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),

@@ -42,9 +42,8 @@ def _shared(models: Models, name: str) -> tuple[Path, Path, tuple[str, ...], tup
     return samples, kept, tuple(task.key for task in photos), tuple(task.key for task in faces), null.key
 
 
-def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
-    """A plan for some steps on tiny samples, with the cache filled, whose weights go below `folder`."""
-    samples, kept, *keys = _shared(models, name)
+def train_settings(**changes: object) -> TrainSettings:
+    """A budget of some steps."""
     values = {
         "images": 160,
         "batch": 4,
@@ -58,5 +57,10 @@ def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes
         "preview_images": 0,
         "seed": 0,
     }
-    train = TrainSettings(**{**values, **changes})
-    return TrainingPlan(name, models, train, samples, *keys, kept, folder / "out")
+    return TrainSettings(**{**values, **changes})
+
+
+def make_plan(folder: Path, models: Models, name: str = "uniportrait", **changes: object) -> TrainingPlan:
+    """A plan for some steps on tiny samples, with the cache filled, whose weights go below `folder`."""
+    samples, kept, *keys = _shared(models, name)
+    return TrainingPlan(name, models, train_settings(**changes), samples, *keys, kept, folder / "out")
