@@ -13,10 +13,11 @@ from pyarrow import dataset
 
 from pipeline import images, records, shards
 from pipeline.errors import MissingInput
+from pipeline.records.__main__ import describe
 
 
 def schemas() -> dict[str, pa.Schema]:
-    """Every schema of records.py by name; those that depend on lengths for small ones."""
+    """Every schema of pipeline.records by name; those that depend on lengths for small ones."""
     sizes = {"embedding": 4, "identity": 3, "expression": 2}
     found = {name: value for name, value in vars(records).items() if isinstance(value, pa.Schema)}
     for name, maker in inspect.getmembers(records, inspect.isfunction):
@@ -113,7 +114,7 @@ def test_hugging_face_opens_a_folder_and_sees_pictures(data: Path, tmp_path: Pat
 
 
 def test_a_folder_is_described(data: Path) -> None:
-    lines = records.describe(str(data / "samples")).splitlines()
+    lines = describe(str(data / "samples")).splitlines()
     assert lines[0].startswith("data/samples/<split>: one row per photo")
     assert lines[1].split() == ["photo_id", "string", "of", "data/crawl/photos"]
     assert any(line.startswith("    identity_id ") for line in lines)
@@ -121,4 +122,6 @@ def test_a_folder_is_described(data: Path) -> None:
 
 def test_a_folder_without_shards_is_not_described(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="no shards in"):
-        records.describe(str(tmp_path))
+        describe(str(tmp_path))
+    with pytest.raises(MissingInput, match="no shards in"):
+        describe(str(tmp_path / "nowhere"))

@@ -6,72 +6,23 @@ row, else the reason. Boxes are x1, y1, x2, y2 and points x, y, all in pixels of
 angles are in degrees. A row holds no wall-clock time, port or attempt count.
 """
 
-import argparse
-import json
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from pyarrow import dataset
 
-from pipeline.errors import MissingInput, run
-
-POINTS = 68
-DESCRIPTION = b"description"
-
-BOX = pa.list_(pa.float32(), 4)
-KEYPOINTS = pa.list_(pa.float32(), 10)
-LANDMARKS = pa.list_(pa.float32(), 2 * POINTS)
-
-Column = tuple[str, pa.DataType, str]  # name, type, description
-
-
-def described(columns: Iterable[Column]) -> list[pa.Field]:
-    """Fields that carry their descriptions as metadata."""
-    return [pa.field(name, kind, metadata={DESCRIPTION: text.encode()}) for name, kind, text in columns]
-
-
-def struct(*columns: Column) -> pa.DataType:
-    """Named values in one column, each with a description."""
-    return pa.struct(described(columns))
-
-
-IMAGE = struct(
-    ("bytes", pa.binary(), "a JPEG, PNG or WebP file"),
-    ("path", pa.string(), "what the file would be called"),
+from pipeline.records.columns import (
+    BOX,
+    DESCRIPTION,
+    IMAGE,
+    KEYPOINTS,
+    LANDMARKS,
+    POINTS,
+    matrix,
+    struct,
+    table,
+    vector,
+    vectors,
 )
 
-
-def table(text: str, *columns: Column) -> pa.Schema:
-    """The schema of a folder: what a row is, and its columns; readers such as Hugging Face's see its pictures."""
-    pictures = {name: {"_type": "Image"} for name, kind, _ in columns if kind is IMAGE}
-    metadata = {DESCRIPTION: text.encode()}
-    if pictures:  # without this key they show a struct of bytes
-        metadata[b"huggingface"] = json.dumps({"info": {"features": pictures}}).encode()
-    return pa.schema(described(columns), metadata=metadata)
-
-
-def vector(length: int) -> pa.DataType:
-    """A float32 vector of fixed length; lengths are read from the models."""
-    return pa.list_(pa.float32(), length)
-
-
-def vectors(values: NDArray[Any], absent: NDArray[np.bool_] | None = None) -> pa.FixedSizeListArray:
-    """A column of float32 vectors from (rows, length); rows where `absent` is true are null."""
-    flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
-    mask = None if absent is None else pa.array(absent)
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
-
-
-def matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """The vectors (rows, length) of a column of fixed-size lists; null rows are NaN."""
-    joined = column.combine_chunks()
-    values = np.full((len(joined), joined.type.list_size), np.nan, np.float32)
-    values[joined.is_valid().to_numpy(zero_copy_only=False)] = joined.flatten().to_numpy().reshape(-1, values.shape[1])
-    return values
-
+__all__ = ["DESCRIPTION", "IMAGE", "POINTS", "matrix", "table", "vectors"]
 
 SITE = table(
     "data/world/site: the gallery web site, one row per URL that answers with something",
@@ -315,35 +266,3 @@ REAL_FACES = table(
     ("keypoints", pa.list_(pa.float32()), "x, y of the five points that the faces were aligned by"),
     ("landmarks", LANDMARKS, "68 points x, y, iBUG order"),
 )
-
-
-def describe(folder: str) -> str:
-    """What the shards of `folder` hold: a line for the folder, then one per column, columns of structs set in.
-
-    Raises:
-        MissingInput: `folder` holds no Parquet file.
-    """
-    if not (files := dataset.dataset(folder, format="parquet").files):
-        raise MissingInput(f"no shards in {folder}: name a folder of one kind, like data/crawl/photos")
-    schema = dataset.dataset(files[0], format="parquet").schema
-    return "\n".join([(schema.metadata or {}).get(DESCRIPTION, b"").decode(), *_lines(schema, "  ")])
-
-
-def _lines(fields: Iterable[pa.Field], margin: str) -> Iterator[str]:
-    for field in fields:
-        nested = pa.types.is_struct(inner := field.type.value_type if pa.types.is_list(field.type) else field.type)
-        kind = ("list of struct" if inner is not field.type else "struct") if nested else str(field.type)
-        yield f"{margin}{field.name:14} {kind:34} {(field.metadata or {}).get(DESCRIPTION, b'').decode()}".rstrip()
-        if nested:
-            yield from _lines(inner, margin + "  ")
-
-
-def main() -> None:
-    """Print what the shards of a folder hold."""
-    parser = argparse.ArgumentParser(description="Say what the columns of a folder of shards mean.")
-    parser.add_argument("folder", help="of one kind of shards, like data/crawl/photos")
-    print(describe(parser.parse_args().folder))
-
-
-if __name__ == "__main__":
-    run(main)
