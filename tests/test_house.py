@@ -29,7 +29,7 @@ FLOORS = [
     {"encoders"},
     {
         "actors", "code", "errors", "files", "images", "licences", "plugins", "precision", "process", "records",
-        "resolution", "settings", "shards",
+        "settings", "shards",
     },
 ]  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.benchmark.cases import Benchmark, Case, Names, Person, hash_of_cases
+from pipeline.benchmark.resolution import Resolution
 from pipeline.benchmark.spec import BenchmarkSpec
 from pipeline.errors import SettingsError
 from pipeline.head.head_pose import HeadPose
 from pipeline.head.model import Head
-from pipeline.resolution import Resolution
 
 
 @dataclass(frozen=True)

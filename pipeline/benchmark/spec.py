@@ -24,9 +24,9 @@ from typing import Any
 import yaml
 
 from pipeline.benchmark.cases import Names
+from pipeline.benchmark.resolution import Resolution
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.files import read_text
-from pipeline.resolution import Resolution
 
 KEYS = ("name", "seed", "canvas", "prompts")
 MOST_SIDES = 8  # of a canvas: what is larger was meant in pixels

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import licences, resolution
+from pipeline import licences
+from pipeline.benchmark import resolution
 from pipeline.errors import LikenessError, MissingInput
 from pipeline.settings import Settings
 

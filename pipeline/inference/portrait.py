@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pipeline import resolution, sampler, settings
+from pipeline import sampler, settings
 from pipeline.backbone.batch import Batch, Condition, Floats
 from pipeline.backbone.frozen import FrozenEncoders
 from pipeline.backbone.load import Backbone
 from pipeline.backbone.load import load as load_backbone
 from pipeline.benchmark import cases as benchmark
+from pipeline.benchmark import resolution
 from pipeline.benchmark.spec import read_spec
 from pipeline.errors import SettingsError, did_you_mean
 from pipeline.head.head_pose import HeadPose

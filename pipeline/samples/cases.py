@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import records, resolution, shards
-from pipeline.benchmark import fairness
+from pipeline import records, shards
+from pipeline.benchmark import fairness, resolution
 from pipeline.benchmark.build import LayoutSource, build_cases
 from pipeline.benchmark.cases import CASES_FILE, Benchmark, Person, save_cases
 from pipeline.benchmark.spec import BenchmarkSpec

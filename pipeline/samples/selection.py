@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import records, resolution, shards
+from pipeline import records, shards
+from pipeline.benchmark import resolution
 from pipeline.samples import captions, framing
 from pipeline.samples.faces import FaceTable
 from pipeline.samples.framing import Frame, Framing, Rect

@@ -11,11 +11,11 @@ from pipeline import settings
 from pipeline.benchmark import cases, fairness
 from pipeline.benchmark.build import LayoutSource, build_cases, draw_casts
 from pipeline.benchmark.cases import Benchmark, Person
+from pipeline.benchmark.resolution import Resolution
 from pipeline.benchmark.spec import read_spec
 from pipeline.errors import MissingInput, SettingsError, ShardError
 from pipeline.head.camera import project
 from pipeline.head.model import Head, load_head
-from pipeline.resolution import Resolution
 from pipeline.world import words
 from tests.benchmark.fairness_data import layout_source, person
 

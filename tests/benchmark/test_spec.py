@@ -12,11 +12,11 @@ import yaml
 
 from pipeline.benchmark import fairness
 from pipeline.benchmark.build import LayoutSource, build_cases
+from pipeline.benchmark.resolution import Resolution
 from pipeline.benchmark.spec import read_spec
 from pipeline.errors import MissingInput, SettingsError
 from pipeline.head.camera import project
 from pipeline.head.model import Head, load_head
-from pipeline.resolution import Resolution
 from pipeline.samples import captions
 from pipeline.settings.load import PROMPTS
 from tests import tiny_models

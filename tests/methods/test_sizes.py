@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import images, plugins, records, resolution, sampler, settings, shards
+from pipeline import images, plugins, records, sampler, settings, shards
 from pipeline.backbone import load
 from pipeline.backbone.batch import Reference
 from pipeline.backbone.frozen import FrozenEncoders
+from pipeline.benchmark import resolution
 from pipeline.head.head_pose import HeadPose
 from pipeline.inference.batching import BatchBuilder, Scene
 from pipeline.method import Phase

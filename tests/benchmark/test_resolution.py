@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import resolution
+from pipeline.benchmark import resolution
+from pipeline.benchmark.resolution import Resolution
 from pipeline.errors import MissingInput, SettingsError
-from pipeline.resolution import Resolution
 from tests import tiny_models
 
 PUBLISHED = {"sd15": (64, 4, Resolution(512, 64)), "sdxl": (128, 3, Resolution(1024, 64))}
