@@ -9,6 +9,7 @@ so. TIFF and JPEG 2000 are refused: their strips and tiles allocate what the fil
 HEIC is read where pillow-heif is installed (the extra `heif`).
 """
 
+import importlib.util
 import io
 import warnings
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from PIL import Image, ImageCms
 Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
+# As web servers call them.
+MEDIA = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp")
+HEIF_MEDIA = ("image/heic", "image/heif")
 # How files of these formats are named, lossless ones first.
 ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif")
 MAX_PIXELS = 40_000_000
@@ -153,6 +157,20 @@ def _moves(transform: Any, mode: str) -> bool:
     seen = ImageCms.applyTransform(colours, transform)
     off = np.asarray(seen, np.int16) - np.asarray(colours.convert("RGB"), np.int16)
     return bool(np.abs(off).max() > SAME_COLOUR)
+
+
+def media_types() -> tuple[str, ...]:
+    """What is decoded here, as web servers call it: HEIC where pillow-heif is installed."""
+    return MEDIA + (HEIF_MEDIA if importlib.util.find_spec("pillow_heif") else ())
+
+
+def refuse_undecodable(start: bytes) -> None:
+    """Look at a file's first 256 bytes, or more, for a format whose decoder is not installed.
+
+    Raises:
+        NoDecoder: it has one.
+    """
+    _is_heif(start)
 
 
 def _is_heif(data: bytes) -> bool:

@@ -6,6 +6,8 @@ import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -286,3 +288,13 @@ def test_a_plain_picture_is_one_whose_pixels_are_its_files(picture, change: dict
     exif[0x0112] = options.pop("turn", 1)
     image = Image.fromarray(picture).convert(options.pop("mode", "RGB"))
     assert images.read(saved(image, exif=exif, **options)).plain is plain
+
+
+def test_what_is_decoded_is_said_as_web_servers_call_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    named = {media.rpartition("/")[2].upper() for media in images.media_types()}
+    assert named == set(images.FORMATS)
+    fake = ModuleType("pillow_heif")
+    fake.__spec__ = ModuleSpec("pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", fake)
+    assert {"image/heic", "image/heif"} < set(images.media_types())

@@ -5,6 +5,7 @@ web          one URL to its bytes: addresses, permission, pace, retries, redirec
 pages        what a page links to and says about its pictures
 ledger       the append-only memory of what was fetched, so that nothing is fetched twice
 walk         pages level by level, then pictures
+pictures     the size and hash of what was received, or why it is no picture
 duplicates   equal and nearly equal pictures
 takedown     what must never be kept again
 metadata     takes camera, place and owner out of a file

@@ -96,6 +96,10 @@ class Ledger:
             raise ShardError(f"{self._folder / BODIES} does not hold {visit.url}: delete {self._folder} and crawl anew")
         return data
 
+    def start(self, visit: Visit, length: int = 256) -> bytes:
+        """The first bytes that a visit received; none where they are not kept."""
+        return os.pread(self._bodies, min(length, visit.length), visit.offset) if visit.offset >= 0 else b""
+
     def purge(self, banned: Callable[[Visit], bool]) -> int:
         """Overwrite the bodies of visits with zeros; their lines stay, so that they are recognised. Returns how many.
 

@@ -8,17 +8,18 @@ import ada_url
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from w3lib import encoding
 
+from pipeline import images
 from pipeline.crawl import urls
+from pipeline.crawl.sources.text import tidy
 from pipeline.crawl.urls import Refused
 from pipeline.crawl.web import permission
 from pipeline.files import guess_encoding
 
-MAX_CAPTION = 1000  # characters
 # Attributes of pictures that a script loads later, before those that browsers load.
 SETS = ("data-srcset", "data-lazy-srcset", "srcset")
 SOURCES = ("data-src", "data-lazy-src", "data-original", "data-lazy", "src")
 SHARED = {"og:image", "og:image:url", "twitter:image"}  # meta elements that show a page's picture elsewhere
-UNREAD = ("image/avif", "image/jxl", "image/heic", "image/svg+xml")
+MAX_CANDIDATES = 4  # of one picture that are tried, one after the other
 # The parser takes a time that grows with the square of how deep elements lie in each other.
 MAX_WORK = 20_000_000
 _FORMATTING = re.compile("b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u")  # reopened in each block
@@ -34,6 +35,7 @@ class Picture:
 
     url: str
     caption: str
+    smaller: tuple[str, ...] = ()  # its other candidates, the next largest first
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,12 @@ def _base(tree: LexborHTMLParser, url: str) -> str:
     return found if found and ada_url.check_url(found) else url
 
 
-def _unique(pictures: Iterable[tuple[str, str]]) -> Iterable[Picture]:
-    captions: dict[str, str] = {}
-    for url, caption in pictures:
-        captions[url] = captions.get(url) or " ".join(caption.split())[:MAX_CAPTION]
-    return (Picture(url, caption) for url, caption in captions.items())
+def _unique(pictures: Iterable[Picture]) -> Iterable[Picture]:
+    found: dict[str, Picture] = {}
+    for each in pictures:
+        first = found.get(each.url, Picture(each.url, ""))
+        found[each.url] = Picture(each.url, first.caption or tidy(each.caption), first.smaller or each.smaller)
+    return found.values()
 
 
 def _events(root: LexborNode | None) -> Iterator[tuple[LexborNode, bool]]:
@@ -155,7 +158,7 @@ class _Reader:
 
     def __init__(self, base: str, token: str, charset: str) -> None:
         self.links: list[str] = []
-        self._shown: list[tuple[str, str, _Figure | None]] = []  # url, alt
+        self._shown: list[tuple[list[str], str, _Figure | None]] = []  # candidates, alt
         self.opt_out: str | None = None
         self._base, self._token, self._charset = base, token, charset
         self._nofollow = False
@@ -163,9 +166,10 @@ class _Reader:
         self._sources: list[dict[str, str]] = []  # of the picture element that is open
 
     @property
-    def pictures(self) -> Iterator[tuple[str, str]]:
-        """URLs and captions in the order of the page."""
-        return ((url, (figure.caption.strip() if figure else "") or alt) for url, alt, figure in self._shown)
+    def pictures(self) -> Iterator[Picture]:
+        """Pictures in the order of the page."""
+        for (url, *smaller), alt, figure in self._shown:
+            yield Picture(url, (figure.caption.strip() if figure else "") or alt, tuple(smaller))
 
     def through(self, root: LexborNode | None) -> None:
         """Read all of a page."""
@@ -208,24 +212,25 @@ class _Reader:
             return
         target = self._canonical(values.get("href", ""))
         if target and urls.looks_like_image(target):
-            self._show(target, "")
+            self._show([target])
         elif target:
             self.links.append(target)
 
     def _image(self, values: dict[str, str]) -> None:
-        """One of a picture's candidates: the largest, and of equal ones that which the element itself names first."""
+        """A picture's candidates, the largest first, and of equal ones that which the element itself names first."""
         found = [(size_of(""), values.get(name, "")) for name in SOURCES]
-        for each in [values, *(each for each in self._sources if each.get("type", "").lower() not in UNREAD)]:
+        for each in [values, *(each for each in self._sources if _readable(each.get("type", "")))]:
             found += [(size_of(said), link) for name in SETS for link, said in candidates(each.get(name, ""))]
         usable = [(size, target) for size, link in found if (target := self._canonical(link))]
         if usable:
-            self._show(max(usable, key=lambda item: item[0])[1], values.get("alt", ""))
+            ranked = sorted(usable, key=lambda item: item[0], reverse=True)
+            self._show(list(dict.fromkeys(target for _, target in ranked))[:MAX_CANDIDATES], values.get("alt", ""))
 
     def _canonical(self, link: str) -> str | None:
         return urls.canonical(link, self._base, self._charset)
 
-    def _show(self, target: str, alt: str) -> None:
-        self._shown.append((target, alt, self._figures[-1] if self._figures else None))
+    def _show(self, targets: list[str], alt: str = "") -> None:
+        self._shown.append((targets, alt, self._figures[-1] if self._figures else None))
 
     def _meta(self, values: dict[str, str]) -> None:
         name, content = values.get("name", ""), values.get("content", "")
@@ -235,7 +240,12 @@ class _Reader:
             self.links.clear()
         shared = {name.lower(), values.get("property", "").lower()} & SHARED
         if shared and (target := self._canonical(content)):
-            self._show(target, "")
+            self._show([target])
+
+
+def _readable(media: str) -> bool:
+    """Whether pictures of a type that a page names may be read; one without a type may."""
+    return not media.startswith("image/") or media.lower().partition(";")[0].strip() in images.media_types()
 
 
 def _words(content: str) -> set[str]:

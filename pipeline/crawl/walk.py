@@ -16,10 +16,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import images
 from pipeline.crawl import pages, server, takedown, urls
-from pipeline.crawl.duplicates import perceptual_hash
 from pipeline.crawl.ledger import Ledger, Visit
+from pipeline.crawl.pictures import inspect, still_decodes
 from pipeline.crawl.sources import local, sitemap, table
 from pipeline.crawl.sources.result import CrawlResult, Mention
 from pipeline.crawl.takedown import Takedown
@@ -70,7 +69,7 @@ def crawled(settings: CrawlSettings, work: Path) -> Iterator[tuple[CrawlResult, 
     memory = work / (server.contents(Path(settings.serve)) if settings.serve else "web")
     with Ledger(memory) as ledger, server.served(settings.serve, memory / "requests.log") as port:
         found = asyncio.run(crawl(settings, addresses.loopback_hosts(settings.hosts, port), ledger, banned))
-        local.read(settings, found, ledger, banned, inspect)
+        local.read(settings, found, ledger, banned)
         ledger.purge(banned.names)
         found.unmatched = banned.unmatched(chain(found.visits.values(), ledger))
         yield found, ledger
@@ -98,10 +97,9 @@ def listed(where: str) -> Iterator[tuple[str, str]]:
     for each in [] if not where else sorted(path.iterdir()) if path.is_dir() else [path]:
         if not each.exists():
             raise MissingInput(f"crawl.url_lists: {each} does not exist")
-        for line in lines(read_text(each)):
-            link, _, caption = line.partition("\t")
+        for link, caption in map(table.link_and_caption, lines(read_text(each))):
             if url := urls.canonical(link):
-                yield url, caption.strip()
+                yield url, caption
 
 
 class _Walk:
@@ -179,13 +177,20 @@ class _Walk:
         self._refuse(level, "too_deep", f"more than {self._settings.max_depth} clicks from a seed")
 
     async def through_pictures(self) -> None:
-        """All pictures that pages or lists mention, except those that their pages reserve."""
-        for url, evidence in self._found.reserved.items():
-            self._found.visits[url] = Visit(url, "image", "opt_out", evidence)
-        pictures = sorted(set(self._found.mentions) - set(self._found.reserved))
-        bar: tqdm[Any] = tqdm(total=len(pictures), desc="crawl pictures", unit="picture", mininterval=1.0)
+        """All pictures that pages or lists mention, except those that their pages reserve.
+
+        Where one fails for good its next candidate is asked for.
+        """
+        found, waiting = self._found, set(self._found.mentions)
+        bar: tqdm[Any] = tqdm(total=len(waiting), desc="crawl pictures", unit="picture", mininterval=1.0)
         with bar:
-            await self._visit_all(pictures, "image", bar)
+            while waiting:
+                found.visits |= {
+                    url: Visit(url, "image", "opt_out", found.reserved[url]) for url in waiting & found.reserved.keys()
+                }
+                await self._visit_all(sorted(waiting - found.reserved.keys()), "image", bar)
+                failed = [url for url in sorted(waiting) if _may_be_had_smaller(found.visits[url])]
+                waiting = {url for each in failed for url in found.take_instead(each)} - found.visits.keys()
 
     def _refuse(self, links: Iterable[str], reason: str, detail: str) -> None:
         self._found.visits |= {url: Visit(url, "page", reason, detail, permanent=False) for url in links}
@@ -211,8 +216,7 @@ class _Walk:
         page = pages.parse(body, visit.charset, visit.final_url, self._token)
         for picture in page.pictures:
             self._found.note(picture.url, Mention(visit.final_url, picture.caption), self._source)
-            if page.opt_out:
-                self._found.reserved[picture.url] = page.opt_out
+            self._found.note_smaller([picture.url, *picture.smaller], page.opt_out)
         for link in page.links:
             self._found.linked_from[link] = min(visit.final_url, self._found.linked_from.get(link, visit.final_url))
         return set(page.links)
@@ -242,7 +246,7 @@ class _Walk:
                 return self._taken_down(self._ledger.find(url, kind) or Visit(url, kind))
             # Permission is asked anew even for what is remembered: a site may have changed its mind.
             await self._fetcher.check(url)
-            visit = self._ledger.find(url, kind) or await self._fetch(url, kind)
+            visit = self._remembered(url, kind) or await self._fetch(url, kind)
             return self._taken_down(visit) if self._takedown.names(visit) else visit
         except Refused as refusal:
             visit = Visit(url, kind, refusal.reason, refusal.detail, refusal.permanent, status=refusal.status)
@@ -252,6 +256,11 @@ class _Walk:
             raise
         except Exception as error:
             return failed(Visit(url, kind), error)
+
+    def _remembered(self, url: str, kind: str) -> Visit | None:
+        """What the ledger has of a URL; a picture whose decoder is gone since then waits for another run."""
+        visit = self._ledger.find(url, kind)
+        return visit if visit is None or kind != "image" else still_decodes(visit, self._ledger.start(visit))
 
     def _taken_down(self, visit: Visit) -> Visit:
         return replace(visit, reject="takedown", detail="listed in crawl.takedown", permanent=True)
@@ -274,18 +283,10 @@ def failed(visit: Visit, error: Exception) -> Visit:
     return replace(visit, reject="error", detail=type(error).__name__, permanent=False)
 
 
-def inspect(visit: Visit, body: bytes) -> Visit:
-    """A visit with the size and perceptual hash of the image that it received, or with the reason why it is none."""
-    if body.lstrip()[:1] == b"<":
-        return replace(visit, reject="not_an_image", detail="the bytes are markup")
-    try:
-        pixels = images.decode(body)
-    except images.BadImage as error:
-        # A decoder may be installed before the next run.
-        permanent = not isinstance(error, images.NoDecoder)
-        return replace(visit, reject="bad_image", detail=str(error), permanent=permanent)
-    height, width = pixels.shape[:2]
-    return replace(visit, width=width, height=height, phash=perceptual_hash(pixels))
+def _may_be_had_smaller(visit: Visit) -> bool:
+    """Whether a picture cannot be had for another reason than that somebody reserves it, or had it taken down."""
+    failed = visit.permanent or visit.reject == "bad_image"  # the latter for want of a decoder
+    return bool(visit.reject) and failed and visit.reject not in ("opt_out", "takedown")
 
 
 def _sha256(body: bytes) -> str:

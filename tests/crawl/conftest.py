@@ -1,6 +1,8 @@
 """A tiny web: rows of answers in a temporary folder, and settings that crawl it quickly."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import records, settings, shards
+from pipeline import images, records, settings, shards
 from pipeline.settings import CrawlSettings
 from tests.conftest import ROOT
 
@@ -25,6 +27,21 @@ def jpeg(number: int, size: int = 128, quality: int = 92) -> bytes:
     buffer = io.BytesIO()
     coarse.resize((size, size)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def heic(picture: bytes) -> bytes:
+    """A JPEG behind the head of an HEIC file: what `heic_decoder` reads."""
+    return b"\0\0\0\x18ftypheic" + bytes(12) + picture
+
+
+@contextmanager
+def heic_decoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A decoder of `heic`, as if pillow-heif were installed."""
+    read = images.read
+    with monkeypatch.context() as patched:
+        patched.setattr(images, "_is_heif", lambda _: False)
+        patched.setattr(images, "read", lambda data, *rest: read(data[24 * (data[4:12] == b"ftypheic") :], *rest))
+        yield
 
 
 class Web:

@@ -73,7 +73,9 @@ BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
         ('<picture><source srcset="1.jpg 900w"><source srcset="2.jpg 300w"><img src="0.jpg"></picture>', ["1.jpg"]),
         ('<picture><source srcset="1.webp"><img src="0.jpg"></picture><img src="2.jpg">', ["0.jpg", "2.jpg"]),
         (f'<picture><source srcset="1.webp"><img src="{BLANK}"></picture>', ["1.webp"]),
-        ('<picture><source type="image/avif" srcset="1.avif 9w"><img src="0.jpg"></picture>', ["0.jpg"]),
+        ('<picture><source type="image/avif" srcset="1.avif 9w"><img src="0.jpg"></picture>', ["1.avif"]),
+        ('<picture><source type="image/jxl" srcset="1.jxl 9w"><img src="0.jpg"></picture>', ["0.jpg"]),
+        ('<picture><source type="IMAGE/JPEG; q=1" srcset="1 9w"><img src="0.jpg"></picture>', ["1"]),
         ('<picture><source srcset="1.jpg 2x"></picture><img src="2.jpg">', ["2.jpg"]),
         ('<meta property="og:image" content="1.jpg"><img src="1.jpg"><img src="2.jpg">', ["1.jpg", "2.jpg"]),
         ('<img srcset=", ,">', []),
@@ -82,6 +84,14 @@ BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 )
 def test_one_of_a_pictures_candidates_is_taken_the_largest(html: str, names: list[str]) -> None:
     assert shown(html) == names
+
+
+def test_a_pictures_other_candidates_are_smaller_ones_in_order_and_few() -> None:
+    (picture,) = parse('<img src="0.jpg" srcset="1.jpg 1w, 3.jpg 3w, 2.jpg 2w, 3.jpg 2w" alt="x">').pictures
+    assert [url.rpartition("/")[2] for url in picture.smaller] == ["2.jpg", "1.jpg", "0.jpg"]
+    many = ",".join(f"{number}.jpg {number}w" for number in range(1, 60))
+    (picture,) = parse(f'<img srcset="{many}">').pictures
+    assert [url.rpartition("/")[2] for url in (picture.url, *picture.smaller)] == [f"{n}.jpg" for n in (59, 58, 57, 56)]
 
 
 def test_a_srcset_may_hold_commas() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.crawl.web import addresses
 from pipeline.crawl.worker import CrawlWorker
 from pipeline.errors import MissingInput, StorageError
 from pipeline.settings import CrawlSettings
-from tests.crawl.conftest import JPEG, Web, jpeg, make_settings
+from tests.crawl.conftest import JPEG, Web, heic, heic_decoder, jpeg, make_settings
 
 
 class Run:
@@ -200,6 +201,71 @@ def test_whatever_goes_wrong_with_one_url_is_its_row(web: Web, tmp_path: Path, m
     assert run.rows["http://a.test/2.jpg"]["detail"] == "KeyError"
 
 
+def test_where_the_largest_candidate_fails_for_good_the_next_is_tried(web: Web, tmp_path: Path) -> None:
+    web.add("http://a.test/robots.txt", "User-agent: *\nDisallow: /full/\n", "Content-Type: text/plain")
+    sets = {
+        "a": "/none.jpg 3w, /torn.jpg 2w, /1.jpg 1w",
+        "b": "http://other.example/x.jpg 3w, /full/x.jpg 2w, /2.jpg 1w",
+        "c": "/kept.jpg 3w, /not-asked.jpg 2w",
+        "d": "/reserved.jpg 3w, /not-asked-either.jpg 2w",
+        "e": "/busy.jpg 3w, /not-asked-now.jpg 2w",
+    }
+    web.add("http://a.test/", "".join(f'<img srcset="{each}" alt="{name}">' for name, each in sets.items()))
+    for number, name in enumerate(("1", "2", "kept", "not-asked", "not-asked-either", "not-asked-now")):
+        web.add(f"http://a.test/{name}.jpg", jpeg(number))
+    web.add("http://a.test/torn.jpg", jpeg(7)[:900])
+    web.add("http://a.test/reserved.jpg", jpeg(8), JPEG, "X-Robots-Tag: noai")
+    web.add("http://a.test/busy.jpg", jpeg(9), status=503)
+    run = Run(web, tmp_path)
+    found = {url.removeprefix("http://a.test/"): run.outcome(url) for url in run.rows}
+    assert found == {
+        "": ("read", None),
+        "none.jpg": ("never", "not_found"),
+        "torn.jpg": ("never", "bad_image"),
+        "1.jpg": ("kept", None),
+        "http://other.example/x.jpg": ("never", "out_of_scope"),
+        "full/x.jpg": ("never", "robots"),
+        "2.jpg": ("kept", None),
+        "kept.jpg": ("kept", None),
+        "reserved.jpg": ("never", "opt_out"),
+        "busy.jpg": ("later", "busy"),
+    }
+    assert run.photos["http://a.test/1.jpg"]["caption"] == "a"
+    assert run.photos["http://a.test/1.jpg"]["page_url"] == "http://a.test/"
+    assert Run(web, tmp_path).files == run.files
+
+
+def test_a_reserved_candidate_is_not_taken_from_another_page(web: Web, tmp_path: Path) -> None:
+    web.add("http://a.test/", '<img srcset="/1.jpg 2w, /2.jpg 1w"><a href="/noai">x</a>')
+    web.add("http://a.test/noai", '<meta name="robots" content="noai"><img srcset="/3.jpg 2w, /2.jpg 1w">')
+    for number in (2, 3):
+        web.add(f"http://a.test/{number}.jpg", jpeg(number))
+    run = Run(web, tmp_path)
+    assert run.outcome("http://a.test/2.jpg") == run.outcome("http://a.test/3.jpg") == ("never", "opt_out")
+    assert not [url for url in run.asked if url.endswith(("2.jpg", "3.jpg"))]
+
+
+def test_a_picture_whose_decoder_is_gone_waits_for_another_run(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.page("http://a.test/", "1.jpg", "2.heic", "3.heic", "4.jpg")
+    web.add("http://a.test/1.jpg", jpeg(1))
+    web.add("http://a.test/2.heic", heic(jpeg(1, quality=70)), JPEG)
+    web.add("http://a.test/3.heic", heic(jpeg(3)), JPEG)
+    web.add("http://a.test/4.jpg", jpeg(4))
+    with heic_decoder(monkeypatch):
+        first = Run(web, tmp_path)
+    assert [first.outcome(f"http://a.test/{name}.heic")[0] for name in (2, 3)] == ["duplicate", "kept"]
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    later = Run(web, tmp_path)
+    for name in (2, 3):
+        assert later.outcome(f"http://a.test/{name}.heic") == ("later", "bad_image")
+    assert "likeness[heif]" in later.rows["http://a.test/3.heic"]["detail"]
+    assert set(later.photos) == {"http://a.test/1.jpg", "http://a.test/4.jpg"}
+    with heic_decoder(monkeypatch):
+        assert Run(web, tmp_path).files == first.files
+
+
 def test_a_full_disk_ends_the_crawl(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gallery(web)
 
@@ -233,7 +299,7 @@ def test_lists_are_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 def test_a_line_of_a_list_ends_at_a_line_end_alone(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("http://a.test/1.jpg\tone\u2028two\x85three\n")
-    assert list(walk.listed(str(path))) == [("http://a.test/1.jpg", "one\u2028two\x85three")]
+    assert list(walk.listed(str(path))) == [("http://a.test/1.jpg", "one two three")]
 
 
 def test_takedown_by_another_spelling_and_lines_that_match_nothing(web: Web, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.crawl.ledger import Ledger, Visit
+from pipeline.crawl.pictures import inspect, still_decodes
 from pipeline.crawl.sources import folder, parquet, tar
 from pipeline.crawl.sources.files import Item
 from pipeline.crawl.sources.result import CrawlResult, Mention
@@ -29,14 +29,8 @@ READERS: dict[str, Callable[[SourceSettings, int], Iterator[Item]]] = {
 WAITING = 32  # pictures that are held in memory at once
 
 
-Inspect = Callable[[Visit, bytes], Visit]
-
-
-def read(settings: CrawlSettings, found: CrawlResult, ledger: Ledger, takedown: Takedown, inspect: Inspect) -> None:
+def read(settings: CrawlSettings, found: CrawlResult, ledger: Ledger, takedown: Takedown) -> None:
     """Add the pictures of all local sources to what was found, in the order of the settings.
-
-    Args:
-        inspect: looks at a picture, as for those of the web.
 
     Raises:
         MissingInput: a source holds nothing.
@@ -46,7 +40,7 @@ def read(settings: CrawlSettings, found: CrawlResult, ledger: Ledger, takedown: 
     with bar, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for number, source in enumerate(settings.sources, 1):
             items = READERS[source.kind](source, settings.max_bytes) if source.local else iter(())
-            for item, visit in _ahead(pool, items, ledger, partial(_visit, takedown, inspect)):
+            for item, visit in _ahead(pool, items, ledger, takedown):
                 if visit.url in found.visits:  # a name twice in one tar
                     continue
                 found.visits[visit.url] = _remembered(visit, item.data, ledger)
@@ -59,24 +53,27 @@ def _any(settings: CrawlSettings) -> bool:
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, items: Iterator[Item], ledger: Ledger, visit: Callable[[Item, Visit | None], Visit]
+    pool: ThreadPoolExecutor, items: Iterator[Item], ledger: Ledger, takedown: Takedown
 ) -> Iterator[tuple[Item, Visit]]:
     """Each item with its visit, in their order, while the next ones are decoded."""
     waiting: deque[tuple[Item, Future[Visit]]] = deque()
     for item in items:
-        waiting.append((item, pool.submit(visit, item, ledger.find(item.address, "image"))))
+        waiting.append((item, pool.submit(_visit, takedown, item, ledger.find(item.address, "image"))))
         if len(waiting) >= WAITING:
             first, done = waiting.popleft()
             yield first, done.result()
     yield from ((first, done.result()) for first, done in waiting)
 
 
-def _visit(takedown: Takedown, inspect: Inspect, item: Item, known: Visit | None) -> Visit:
+def _visit(takedown: Takedown, item: Item, known: Visit | None) -> Visit:
     if item.reject:
         return Visit(item.address, "image", item.reject, item.detail, permanent=False)
     sha256 = hashlib.sha256(item.data).hexdigest()
     visit = Visit(item.address, "image", final_url=item.address, sha256=sha256, length=len(item.data))
-    visit = known if known and known.sha256 == sha256 and not known.reject else inspect(visit, item.data)
+    if known and known.sha256 == sha256 and not known.reject:
+        visit = still_decodes(known, item.data)
+    else:
+        visit = inspect(visit, item.data)
     if takedown.names(visit):
         return replace(visit, reject="takedown", detail="listed in crawl.takedown", permanent=True)
     return visit

@@ -76,6 +76,12 @@ def said(row: Fields, source: SourceSettings) -> tuple[str, str, str]:
     return text.tidy(row.get(source.caption_column)), text.tidy(licence), "" if label is None else text.tidy(str(label))
 
 
+def link_and_caption(line: str) -> tuple[str, str]:
+    """A line of a plain list: a URL, and behind a tab its caption, if it has one."""
+    link, _, caption = line.partition("\t")
+    return link, text.tidy(caption)
+
+
 def _rows(path: Path, source: SourceSettings) -> Rows:
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
     if ending == ".parquet":
@@ -130,8 +136,7 @@ def _json_lines(stream: Any, source: SourceSettings, path: Path) -> Rows:
 
 def _plain(stream: Any, source: SourceSettings) -> Rows:
     for line in _lines(stream):
-        link, _, caption = line.partition("\t")
-        yield {source.url_column: link, source.caption_column: caption}
+        yield dict(zip((source.url_column, source.caption_column), link_and_caption(line), strict=True))
 
 
 def _lines(stream: Any) -> Iterator[str]:

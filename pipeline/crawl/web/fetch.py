@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from yarl import URL
 
+from pipeline import images
 from pipeline.crawl import urls
 from pipeline.crawl.urls import Refused
 from pipeline.crawl.web import body, permission
@@ -30,7 +31,10 @@ FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
 REDIRECTS = {301, 302, 303, 307, 308}
 GONE = {404: "not_found", 410: "not_found", 451: "unavailable_for_legal_reasons"}
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
-ACCEPT = {"page": "text/html", "image": "image/jpeg, image/png, image/webp", "robots": "text/plain", "sitemap": "*/*"}
+# What is stored as it is comes before what is encoded anew.
+KEPT = ("image/jpeg", "image/png", "image/webp")
+OTHERS = ";q=0.9, ".join(sorted(set(images.media_types()) - set(KEPT)))
+ACCEPT = {"page": "text/html", "image": f"{', '.join(KEPT)}, {OTHERS};q=0.9", "robots": "text/plain", "sitemap": "*/*"}
 
 
 @dataclass(frozen=True)

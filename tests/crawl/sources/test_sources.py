@@ -1,6 +1,7 @@
 """All kinds of sources in one crawl: one data/crawl, whose rows have the terms of their source."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.crawl import metadata, walk
+from pipeline.crawl import metadata
 from pipeline.crawl.ledger import Visit
+from pipeline.crawl.sources import local
 from pipeline.errors import SettingsError
 from pipeline.settings import sources as entries
 from tests.conftest import ROOT
-from tests.crawl.conftest import Web, jpeg, make_settings
+from tests.crawl.conftest import Web, heic, heic_decoder, jpeg, make_settings
 from tests.crawl.sources.conftest import TERMS, Crawl, source, tar
 
 
@@ -190,7 +192,7 @@ def test_names_come_from_the_place() -> None:
 def test_an_ended_crawl_goes_on_where_it_was(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(80):
         (pictures / f"{number}.jpg").write_bytes(jpeg(number))
-    entry, inspect, seen = {"folder": str(pictures), "name": "p"}, walk.inspect, list[str]()
+    entry, inspect, seen = {"folder": str(pictures), "name": "p"}, local.inspect, list[str]()
 
     def watched(visit: Visit, body: bytes) -> Visit:
         seen.append(visit.url)
@@ -198,10 +200,23 @@ def test_an_ended_crawl_goes_on_where_it_was(pictures: Path, tmp_path: Path, mon
             raise KeyboardInterrupt
         return inspect(visit, body)
 
-    monkeypatch.setattr(walk, "inspect", watched)
+    monkeypatch.setattr(local, "inspect", watched)
     with pytest.raises(KeyboardInterrupt):
         Crawl(tmp_path / "ended", entry)
     before = len(seen)
     again = Crawl(tmp_path / "ended", entry)
     assert len(seen) - before < 80  # what was remembered is not decoded again
     assert again.files == Crawl(tmp_path / "whole", entry).files
+
+
+def test_a_folders_picture_whose_decoder_is_gone_waits_for_another_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "1.jpg").write_bytes(jpeg(1))
+    (pictures / "2.heic").write_bytes(heic(jpeg(2)))
+    entry = {"folder": str(pictures), "name": "p"}
+    with heic_decoder(monkeypatch):
+        assert {row["outcome"] for row in Crawl(tmp_path, entry).rows.values()} == {"kept"}
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    row = Crawl(tmp_path, entry).rows["folder://p/2.heic"]
+    assert (row["outcome"], row["reject"]) == ("later", "bad_image")

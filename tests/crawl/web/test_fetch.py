@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from pipeline import images
 from pipeline.crawl.urls import Refused
-from pipeline.crawl.web.fetch import Fetcher, Reply
+from pipeline.crawl.web.fetch import ACCEPT, Fetcher, Reply
 from tests.crawl.conftest import make_settings
 
 Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
@@ -452,3 +453,9 @@ def test_an_unknown_name_is_unreachable() -> None:
     with pytest.raises(Refused) as caught:
         asyncio.run(run())
     assert (caught.value.reason, caught.value.permanent) == ("unreachable", False)
+
+
+def test_servers_are_told_of_every_format_that_is_decoded_first_of_those_that_are_stored_as_they_are() -> None:
+    named = [each.partition(";") for each in ACCEPT["image"].split(", ")]
+    assert {media for media, *_ in named} == set(images.media_types())
+    assert [media for media, _, weight in named if not weight] == ["image/jpeg", "image/png", "image/webp"]
