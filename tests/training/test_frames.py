@@ -12,11 +12,16 @@ from pipeline import method as contract
 from pipeline.backbone import load
 from pipeline.head.head_pose import HeadPose
 from pipeline.settings import Models
-from pipeline.training import cache, features, latents, tasks
+from pipeline.shards import training_shards
+from pipeline.training import cache, features, latents, loop, tasks
 from pipeline.training.cache import read
 from pipeline.training.dataset import TrainingSet
+from pipeline.training.distributed import SINGLE_PROCESS
+from pipeline.training.plan import TrainingPlan
+from pipeline.training.randomness import StepKey
 from tests import tiny_models
 from tests.tiny_models import EMBEDDING, EXPRESSION, SHAPE
+from tests.tiny_training import train_settings
 
 CROP, SIZE = [8.0, 4.0, 56.0, 40.0], [64, 48]  # 4 pixels of the sample for 3 of the photo
 METHOD = "instantid"
@@ -37,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def training(folder: Path, models: Models) -> tuple[TrainingSet, dict[str, np.ndarray]]:
-    files, kept = shards.training_shards(folder), folder / "cache"
+    files, kept = training_shards(folder), folder / "cache"
     seen, faces = tasks.latent_tasks(files, models)[0], tasks.feature_tasks(files, models, METHOD)[0]
     latents.LatentWorker(models, kept)(seen)
     features.FeatureWorker(models, METHOD, kept)(faces)
@@ -87,3 +92,24 @@ def test_sdxl_is_told_of_the_crop(training: tuple[TrainingSet, dict[str, np.ndar
     """Original height and width, top and left of the crop in pixels of the sample, height and width of the sample."""
     assert training[0]._text([0]).sizes.tolist() == [[64, 64, round(4 * 4 / 3), round(8 * 4 / 3), 48, 64]]
     assert training[0]._text([1]).sizes.tolist() == [[64, 64, 0, 0, 64, 64]]
+
+
+def test_the_unet_of_sdxl_is_told_the_numbers_of_the_row(folder: Path, tmp_path: Path) -> None:
+    """From the shard to the embedding of its times: what reaches it is what the row says of the crop."""
+    models, kept, files = tiny_models.models(tmp_path / "sdxl", "sdxl"), tmp_path / "cache", training_shards(folder)
+    seen, faces = tasks.latent_tasks(files, models)[0], tasks.feature_tasks(files, models, METHOD)[0]
+    null = tasks.null_task(models, METHOD)
+    latents.LatentWorker(models, kept)(seen)
+    for task in (faces, null):
+        features.FeatureWorker(models, METHOD, kept)(task)
+    train = train_settings(batch=1, close_ups=0.0)
+    plan = TrainingPlan(METHOD, models, train, folder, (seen.key,), (faces.key,), null.key, kept, tmp_path / "out")
+    trainer, told = loop.Trainer(plan, SINGLE_PROCESS), list[list[float]]()
+    for net in (trainer.backbone.unet, trainer.method.net.net):
+        net.add_time_proj.register_forward_pre_hook(lambda _, given: told.append(given[0].tolist()))
+    phase = trainer.phases[0]
+    for photo in (0, 1):
+        with torch.no_grad():
+            trainer.method.denoised(trainer.batches.at(phase, StepKey(*phase.people, 0), [photo]))
+    assert told[:2] == [[64, 64, 5, 11, 48, 64]] * 2  # UNet and condition net: 4 and 8 pixels, four thirds as large
+    assert told[2:] == [[64, 64, 0, 0, 64, 64]] * 2
